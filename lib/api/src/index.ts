@@ -1,1 +1,18 @@
-export {}
+export { type ApiClient, ApiProblem, apiClient, type ClientOptions } from './client.ts'
+export { PROBLEMS, type ProblemCode } from './problems.ts'
+export {
+  type Permission,
+  ROUTES,
+  type Route,
+  type RouteAccess,
+  type RouteInput,
+  type RouteName,
+  type RouteOutput,
+} from './routes.ts'
+export * from './schemas/certificates.ts'
+export * from './schemas/common.ts'
+export * from './schemas/health.ts'
+export * from './schemas/mesh.ts'
+export * from './schemas/policies.ts'
+export * from './schemas/problem.ts'
+export * from './schemas/registry.ts'

@@ -1,0 +1,57 @@
+/**
+ * Every code the API can answer with, its HTTP status and title: the one map to the wire.
+ * `docs/reference/errors.md` is made from it.
+ */
+export const PROBLEMS = {
+  request_invalid: { status: 400, title: 'The request does not fit its schema' },
+  body_too_large: { status: 413, title: 'The request body is larger than this route takes' },
+  media_type_unsupported: { status: 415, title: 'The request body is not JSON' },
+  route_unknown: { status: 404, title: 'There is no such route' },
+  internal: { status: 500, title: 'Internal error' },
+  unavailable: { status: 503, title: 'Not available at the moment' },
+
+  client_certificate_required: { status: 401, title: 'A client certificate is required' },
+  client_certificate_refused: { status: 401, title: 'The client certificate is not accepted' },
+  not_allowed: { status: 403, title: 'This identity may not do this' },
+
+  token_unknown: { status: 403, title: 'No such join token' },
+  token_expired: { status: 403, title: 'The join token has expired' },
+  token_bound: { status: 409, title: 'The join token was used by another key' },
+  csr_refused: { status: 400, title: 'The CSR is not acceptable' },
+  identity_unknown: { status: 403, title: 'This instance is not registered' },
+  identity_forked: { status: 409, title: 'A newer certificate of this instance exists' },
+  identity_revoked: { status: 403, title: 'This identity is revoked' },
+  re_enrolment_too_late: { status: 403, title: 'The certificate expired too long ago' },
+  envelope_refused: { status: 400, title: 'The signed envelope is not acceptable' },
+  renewal_too_early: { status: 409, title: 'A certificate issued now would be older than demanded' },
+  addresses_refused: { status: 403, title: 'An advertised address is outside the allowed networks' },
+  issuance_refused: { status: 403, title: 'Policy refuses this certificate' },
+  issuance_lost: { status: 409, title: 'The issuance was resolved otherwise meanwhile' },
+  signer_unavailable: { status: 503, title: 'The signing key does not answer' },
+  idempotency_key_reused: { status: 409, title: 'The idempotency key belongs to another request' },
+
+  service_unknown: { status: 404, title: 'No such service' },
+  service_exists: { status: 409, title: 'A service of this name exists' },
+  service_name_invalid: { status: 400, title: 'The service name is not acceptable' },
+  service_not_in_matrix: { status: 403, title: 'The policy in force has no entry for this service' },
+  service_invalid: { status: 400, title: 'The registration is not acceptable' },
+  service_referenced: { status: 409, title: 'The service still has live instances' },
+  instance_unknown: { status: 404, title: 'No such instance' },
+  no_policy: { status: 409, title: 'No policy is in force yet' },
+  policy_invalid: { status: 400, title: 'The matrix is not acceptable' },
+  policy_unknown: { status: 404, title: 'No such policy version' },
+  policy_changed_meanwhile: { status: 409, title: 'Another policy came into force meanwhile' },
+  class_change_unsupported: { status: 409, title: 'The class of a service with live instances cannot change yet' },
+  class_not_issuable: { status: 409, title: 'No issuing CA may grant this class' },
+  format_not_supported: { status: 409, title: 'An agent cannot express this policy' },
+
+  certificate_unknown: { status: 404, title: 'No such certificate' },
+  certificate_ambiguous: { status: 409, title: 'Several certificates have this serial' },
+  cursor_invalid: { status: 400, title: 'The cursor is not one of ours' },
+  authority_unknown: { status: 404, title: 'No such CA' },
+  authority_exists: { status: 409, title: 'A CA of this name exists' },
+  template_unknown: { status: 404, title: 'No such template' },
+  validity_refused: { status: 400, title: 'The validity period is outside what the template allows' },
+} as const satisfies Record<string, { status: number; title: string }>
+
+export type ProblemCode = keyof typeof PROBLEMS
