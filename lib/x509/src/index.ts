@@ -1,1 +1,28 @@
-export {}
+export type { SignatureAlgorithmName, TbsSigner } from './algorithm.ts'
+export { encodeAlgorithm, nodeSignatureOptions, signingAlgorithmFor, verifySignature } from './algorithm.ts'
+export type { Certificate, TbsCertificate } from './certificate.ts'
+export { decodeCertificate, decodeTbsCertificate, MAX_CERTIFICATE_OCTETS } from './certificate.ts'
+export type { Csr, VerifiedCsr } from './csr.ts'
+export { assertKeyOnlyCsr, buildCsr, verifyCsr } from './csr.ts'
+export type { TlsAlert, X509Failure } from './errors.ts'
+export { X509_FAILURES, X509Error } from './errors.ts'
+export type {
+  AccessDescription,
+  AuthorityKeyId,
+  BasicConstraints,
+  DistributionPoint,
+  ExtensionName,
+  Extensions,
+  KeyUsage,
+  NameConstraints,
+  PolicyConstraints,
+  PolicyInformation,
+  RawExtension,
+} from './extension/model.ts'
+export type { GeneralName, GeneralNameType } from './general-name.ts'
+export type { AttributeType, Name, NameAttribute } from './name.ts'
+export { encodeName, formatName, nameValues, sameName } from './name.ts'
+export { classOid, DEFAULT_OID_ARC, ekuOid, OID, OUR_EKU } from './oid.ts'
+export { decodePem, encodePem } from './pem.ts'
+export type { CurveName, KeyKind, PublicKey } from './public-key.ts'
+export { decodePublicKey, publicKeyOf } from './public-key.ts'

@@ -1,0 +1,188 @@
+import type { KeyObject } from 'node:crypto'
+import { createPublicKey, hash } from 'node:crypto'
+import { oid } from './der/oid.ts'
+import type { DerReader } from './der/reader.ts'
+import {
+  expectEnd,
+  openDer,
+  readBitStringOctets,
+  readInteger,
+  readRaw,
+  readSequence,
+  sameBytes,
+  viewDer,
+  withRaw,
+} from './der/reader.ts'
+import { encodeDer, NULL, sequence } from './der/writer.ts'
+import { X509Error } from './errors.ts'
+import { OID } from './oid.ts'
+
+export type CurveName = 'P-256' | 'P-384' | 'P-521'
+export type KeyKind =
+  | { readonly type: 'ec'; readonly curve: CurveName }
+  | { readonly type: 'rsa'; readonly bits: number }
+
+/** A key that passed the checks of `decodePublicKey`. The derived members are computed when first asked for. */
+export interface PublicKey {
+  readonly spkiDer: Uint8Array
+  readonly spkiSha256Hex: string
+  readonly kind: KeyKind
+  readonly keyObject: KeyObject
+  /** First 20 octets of SHA-256 over the content of the BIT STRING (RFC 7093 §2, method 1). */
+  readonly subjectKeyId: Uint8Array
+}
+
+/**
+ * Decodes one SubjectPublicKeyInfo, at most 2 KiB, and checks the key: a point in uncompressed form on P-256, P-384 or
+ * P-521; or RSA with 3072 to 8192 bits in steps of eight, e = 65537 and a modulus without small factor.
+ *
+ * Does **not** ask whether a key is blocked or already used.
+ *
+ * @throws {X509Error} key_* and der_* codes.
+ */
+export function decodePublicKey(spkiDer: Uint8Array): PublicKey {
+  const reader = openDer(spkiDer, 2048)
+  const key = readPublicKey(reader)
+  expectEnd(reader)
+  return key
+}
+
+export function readPublicKey(reader: DerReader): PublicKey {
+  const { value, raw } = withRaw(reader, (outer) => {
+    const info = readSequence(outer)
+    const algorithm = readRaw(info)
+    const bits = readBitStringOctets(info)
+    expectEnd(info)
+    return { kind: keyKind(algorithm, bits), bits }
+  })
+  return lazyKey(raw, value.bits, value.kind)
+}
+
+/** The checked key of a node:crypto public (or private) key object. */
+export function publicKeyOf(key: KeyObject): PublicKey {
+  const half = key.type === 'private' ? createPublicKey(key) : key
+  return decodePublicKey(half.export({ type: 'spki', format: 'der' }))
+}
+
+function lazyKey(spkiDer: Uint8Array, bits: Uint8Array, kind: KeyKind): PublicKey {
+  let keyObject: KeyObject | undefined
+  let spkiSha256Hex: string | undefined
+  let subjectKeyId: Uint8Array | undefined
+  return {
+    spkiDer,
+    kind,
+    get keyObject() {
+      keyObject ??= importKey(spkiDer)
+      return keyObject
+    },
+    get spkiSha256Hex() {
+      spkiSha256Hex ??= hash('sha256', spkiDer, 'hex')
+      return spkiSha256Hex
+    },
+    get subjectKeyId() {
+      subjectKeyId ??= new Uint8Array(hash('sha256', bits, 'buffer')).slice(0, 20)
+      return subjectKeyId
+    },
+  }
+}
+
+function importKey(spkiDer: Uint8Array): KeyObject {
+  try {
+    return createPublicKey({ key: Buffer.from(spkiDer), format: 'der', type: 'spki' })
+  } catch (cause) {
+    throw new X509Error('key_invalid', 'the cryptographic library refuses the key', { cause })
+  }
+}
+
+function keyKind(algorithm: Uint8Array, bits: Uint8Array): KeyKind {
+  for (const curve of CURVES) {
+    if (!sameBytes(algorithm, curve.algorithmDer)) continue
+    checkPoint(bits, curve)
+    return { type: 'ec', curve: curve.name }
+  }
+  // "The parameters field MUST have ASN.1 type NULL for this algorithm identifier": RFC 3279 §2.3.1
+  if (sameBytes(algorithm, RSA_ALGORITHM)) return { type: 'rsa', bits: rsaBits(bits) }
+  if (sameBytes(algorithm.subarray(2, 2 + EC_PUBLIC_KEY.length), EC_PUBLIC_KEY)) {
+    // "specifiedCurve MUST NOT be used in PKIX": RFC 5480 §2.1.1
+    throw new X509Error('key_curve_refused', 'the key is on a curve other than P-256, P-384 or P-521')
+  }
+  throw new X509Error('key_algorithm_refused', 'the key is neither ECDSA nor RSA')
+}
+
+function checkPoint(bits: Uint8Array, curve: Curve): void {
+  // The point at infinity is the single octet 00; compressed points start with 02 or 03.
+  if (bits.length !== 1 + 2 * curve.octets || bits[0] !== 4) {
+    throw new X509Error('key_point_invalid', 'the point is not in uncompressed form')
+  }
+  const x = BigInt(`0x${bits.subarray(1, 1 + curve.octets).toHex()}`)
+  const y = BigInt(`0x${bits.subarray(1 + curve.octets).toHex()}`)
+  const onCurve = (y * y - (x * x * x - 3n * x + curve.b)) % curve.p === 0n
+  if (x >= curve.p || y >= curve.p || !onCurve)
+    throw new X509Error('key_point_invalid', 'the point is not on its curve')
+}
+
+function rsaBits(bits: Uint8Array): number {
+  const reader = viewDer(bits)
+  const key = readSequence(reader)
+  const modulus = readInteger(key)
+  const exponent = readInteger(key)
+  expectEnd(key)
+  expectEnd(reader)
+  const magnitude = modulus[0] === 0 ? modulus.subarray(1) : modulus
+  const size = magnitude.length * 8
+  if (modulus[0] !== 0 || (magnitude[0] ?? 0) < 0x80 || size < 3072 || size > 8192) {
+    throw new X509Error('key_rsa_size', 'an RSA modulus needs 3072 to 8192 bits, a multiple of eight')
+  }
+  if (!sameBytes(exponent, F4)) throw new X509Error('key_rsa_exponent', 'an RSA public exponent other than 65537')
+  const n = BigInt(`0x${magnitude.toHex()}`)
+  const rest = n % SMALL_PRIMES_PRODUCT
+  if (SMALL_PRIMES.some((prime) => rest % prime === 0n)) {
+    throw new X509Error('key_rsa_modulus', 'an RSA modulus has a small factor')
+  }
+  return size
+}
+
+interface Curve {
+  readonly name: CurveName
+  readonly octets: number
+  readonly algorithmDer: Uint8Array
+  readonly p: bigint
+  readonly b: bigint
+}
+
+/** SEC 2; a = −3 for all three. */
+const CURVES: readonly Curve[] = [
+  {
+    name: 'P-256',
+    octets: 32,
+    algorithmDer: encodeDer(sequence(oid(OID.ecPublicKey), oid(OID.p256))),
+    p: 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n,
+    b: 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn,
+  },
+  {
+    name: 'P-384',
+    octets: 48,
+    algorithmDer: encodeDer(sequence(oid(OID.ecPublicKey), oid(OID.p384))),
+    p: 2n ** 384n - 2n ** 128n - 2n ** 96n + 2n ** 32n - 1n,
+    b: 0xb3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aefn,
+  },
+  {
+    name: 'P-521',
+    octets: 66,
+    algorithmDer: encodeDer(sequence(oid(OID.ecPublicKey), oid(OID.p521))),
+    p: 2n ** 521n - 1n,
+    b: 0x51953eb9618e1c9a1f929a21a0b68540eea2da725b99b315f3b8b489918ef109e156193951ec7e937b1652c0bd3bb1bf073573df883d2c34f1ef451fd46b503f00n,
+  },
+]
+
+const RSA_ALGORITHM = encodeDer(sequence(oid(OID.rsaEncryption), NULL))
+const EC_PUBLIC_KEY = oid(OID.ecPublicKey)
+const F4 = new Uint8Array([1, 0, 1])
+const SMALL_PRIMES = primesBelow(752)
+const SMALL_PRIMES_PRODUCT = SMALL_PRIMES.reduce((product, prime) => product * prime, 1n)
+
+function primesBelow(limit: number): bigint[] {
+  const primes: number[] = []
+  for (let n = 2; n < limit; n++) if (primes.every((prime) => n % prime !== 0)) primes.push(n)
+  return primes.map(BigInt)
+}
