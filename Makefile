@@ -1,0 +1,31 @@
+# Node 26 and the tools come from npm; they are first in the PATH of everything that starts here.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+MAKEFLAGS += --no-print-directory
+
+help: ## this list
+	@echo 'VCC-PKI: a service mesh with its own PKI.'
+	@echo
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1\t\2/p' Makefile
+
+demo: setup ## the mesh at work, in about two minutes; KEEP=1 leaves it running to try out
+	@node e2e/demo/main.ts $(if $(KEEP),--keep)
+
+test: ## all tests; the last line is the total; ONLY=check|unit|e2e runs a part
+	@tools/setup.sh || { echo '0 passed, 1 failed'; exit 1; }
+	@ONLY='$(ONLY)' node tools/test.ts
+
+check: setup ## formatting, lint, types, unused code, house rules; under a minute
+	@node tools/check.ts
+
+bench: setup ## measures what the product promises
+	@node e2e/bench/main.ts
+
+clean: ## removes what runs and builds leave behind; packages stay
+	@rm -rf .demo e2e/.tap node_modules/.vite node_modules/.vitest
+	@find . -path ./node_modules -prune -o -name .types -type d -prune -exec rm -rf {} +
+
+setup:
+	@tools/setup.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean setup

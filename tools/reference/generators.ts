@@ -1,0 +1,10 @@
+import { renderErrorTables } from './errors.ts'
+
+/** One generated file of `docs/reference/`. The same source gives the same bytes: no clock, no order of a file system. */
+export interface Generator {
+  readonly file: `${string}.md` | 'openapi.json'
+  readonly render: () => string | Promise<string>
+}
+
+/** A new reference page is a new row here. */
+export const GENERATORS: readonly Generator[] = [{ file: 'errors.md', render: renderErrorTables }]

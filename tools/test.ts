@@ -1,0 +1,94 @@
+/**
+ * `make test`: checks, unit tests, whole-system tests; all output as it comes.
+ *
+ * The last line is the total of all runners, alone, also after a failure or Ctrl-C. Counts come from the runners'
+ * machine-readable reports. `ONLY=check|unit|e2e` runs one of them.
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runChecks } from './check.ts'
+import { type ChildResult, runChild } from './child.ts'
+import { type Counts, formatTotal, ONE_FAILED, sum, withEnding } from './counts.ts'
+import { abortOnSignals } from './signals.ts'
+import { tapCounter } from './tap-counts.ts'
+import { countVitest } from './vitest-counts.ts'
+
+const RUNNERS = {
+  check: runChecks,
+  unit: runUnitTests,
+  e2e: runSystemTests,
+} as const satisfies Record<string, (signal: AbortSignal) => Promise<Counts>>
+
+const UNIT_DEADLINE_MS = 10 * 60_000
+const E2E_DEADLINE_MS = 20 * 60_000
+
+async function runUnitTests(signal: AbortSignal): Promise<Counts> {
+  const folder = await mkdtemp(join(tmpdir(), 'vcc-test-'))
+  try {
+    const report = join(folder, 'report.json')
+    const args = ['run', '--project', 'unit', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+    const result = await runChild('vitest', args, { deadlineMs: UNIT_DEADLINE_MS, signal })
+    complain('vitest', result)
+    return withEnding(countVitest(await readFile(report, 'utf8')), result.clean)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function runSystemTests(signal: AbortSignal): Promise<Counts> {
+  const counter = tapCounter()
+  const result = await runChild('tap', ['--reporter=tap'], {
+    cwd: 'e2e',
+    deadlineMs: E2E_DEADLINE_MS,
+    signal,
+    onStdout: (text) => {
+      process.stdout.write(text)
+      counter.write(text)
+    },
+  })
+  complain('tap', result)
+  return withEnding(counter.end(), result.clean)
+}
+
+function complain(runner: string, { why }: ChildResult): void {
+  if (why !== undefined) print(`✗ ${runner}: ${why}`)
+}
+
+/** A runner that throws is one failed test; the others still run. */
+async function countRunner(name: keyof typeof RUNNERS, signal: AbortSignal): Promise<Counts> {
+  try {
+    print(`\n== ${name}`)
+    const counts = await RUNNERS[name](signal)
+    print(`== ${name}: ${formatTotal(counts)}`)
+    return counts
+  } catch (error) {
+    print(`== ${name}: no usable result: ${error instanceof Error ? error.message : String(error)}`)
+    return ONE_FAILED
+  }
+}
+
+/** @throws {TypeError} for a name that is no runner. */
+function selectRunners(only: string | undefined): (keyof typeof RUNNERS)[] {
+  const names = Object.keys(RUNNERS) as (keyof typeof RUNNERS)[] // the object above has no other keys
+  if (only === undefined || only === '') return names
+  const selected = names.filter((name) => name === only)
+  if (selected.length === 0) throw new TypeError(`no tests are called "${only}"\n  hint: ONLY=${names.join('|')}`)
+  return selected
+}
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`)
+
+const interrupted = abortOnSignals()
+const counts: Counts[] = []
+try {
+  for (const name of selectRunners(process.env['ONLY'])) {
+    if (!interrupted.signal.aborted) counts.push(await countRunner(name, interrupted.signal))
+  }
+} catch (error) {
+  print(error instanceof Error ? error.message : String(error))
+  counts.push(ONE_FAILED)
+}
+const total = withEnding(sum(counts), !interrupted.signal.aborted)
+print(`\n${formatTotal(total)}`)
+process.exitCode = interrupted.exitCode() ?? (total.failed > 0 ? 1 : 0)
