@@ -6,7 +6,7 @@ declare module 'better-sqlite3-multiple-ciphers' {
     /** sqlite3_key(): the bytes are read, not kept; 0 is success. */
     key(key: Buffer): number
   }
-  export type Statement = Sqlite.Statement<unknown[]>
+  export type Statement = Sqlite.Statement
   interface Options {
     readonly?: boolean
     fileMustExist?: boolean

@@ -208,8 +208,10 @@ function overload(queue: readonly Job[], queued: number): DatabaseError | undefi
   return new DatabaseError('database_overloaded', `${queued} units wait already`)
 }
 
-function abortReason(signal: AbortSignal | undefined): unknown {
-  return signal?.aborted === true ? (signal.reason ?? new DOMException('aborted', 'AbortError')) : undefined
+function abortReason(signal: AbortSignal | undefined): Error | undefined {
+  if (signal?.aborted !== true) return undefined
+  const reason: unknown = signal.reason
+  return reason instanceof Error ? reason : new DOMException('the unit was aborted in the queue', 'AbortError')
 }
 
 const LIMITS: RunnerLimits = { queued: 10_000, group: 256, groupMs: 25, deadlineMs: 5_000, steps: 10_000 }
