@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto'
+import { change, first, query, type Unit } from '../database/unit.ts'
+import { type AuditEntry, AuditError, assertEntry } from './entry.ts'
+import { type AuditSource, GENESIS, type Head, makeRecord } from './record.ts'
+
+export interface AuditDeps {
+  readonly now: () => Temporal.Instant
+  readonly source: AuditSource
+}
+
+/**
+ * Appends to the chain inside the caller's unit: the act and its record are committed together or not at all.
+ *
+ * The head is read in the unit, so that units that share a commit, and a rolled-back neighbour, keep one
+ * chain without a gap.
+ *
+ * @returns the entry's number.
+ * @throws {AuditError} `audit_entry_invalid`; `audit_clock_behind` when the clock stands more than five
+ *   minutes behind the head (a TIM-03 entry acknowledges that and is let through); `audit_head_unreadable`.
+ */
+export function* appendAudit(entry: AuditEntry, deps: AuditDeps): Unit<number> {
+  assertEntry(entry)
+  const head = yield* readHead()
+  const at = deps.now()
+  if (entry.event !== 'TIM-03') assertNotBehind(head.ts, at)
+  const salt = randomBytes(SALT_BYTES)
+  const { seq, record, details } = makeRecord(entry, { head, at, source: deps.source, salt })
+  yield* change(query.insertInto('audit_entries').values({ seq, record }))
+  if (details !== undefined) yield* change(query.insertInto('audit_details').values({ seq, salt, details }))
+  return seq
+}
+
+/** How far a timestamp may stand before its predecessor's. */
+export const CLOCK_TOLERANCE_MS = 300_000
+
+function* readHead(): Unit<Head & { ts: string | undefined }> {
+  const last = yield* first(
+    query.selectFrom('audit_entries').select(['seq', 'hash', 'ts']).orderBy('seq', 'desc').limit(1),
+  )
+  if (last === undefined) return { ...GENESIS, ts: undefined }
+  if (typeof last.hash !== 'string' || typeof last.ts !== 'string') {
+    throw new AuditError('audit_head_unreadable', `entry ${last.seq} at the head of the audit chain is damaged`)
+  }
+  return last
+}
+
+function assertNotBehind(head: string | undefined, at: Temporal.Instant): void {
+  if (head === undefined || Date.parse(head) - at.epochMilliseconds <= CLOCK_TOLERANCE_MS) return
+  throw new AuditError('audit_clock_behind', `the clock stands behind the last audit entry, which is of ${head}`)
+}
+
+const SALT_BYTES = 32
