@@ -11,6 +11,7 @@ declare module 'better-sqlite3-multiple-ciphers' {
     readonly?: boolean
     fileMustExist?: boolean
     timeout?: number
+    verbose?: (text: unknown) => void
   }
   const Driver: {
     new (filename: string, options?: Options): Connection

@@ -1,3 +1,4 @@
+import { chmodSync } from 'node:fs'
 import { pid } from 'node:process'
 import Driver, { type Connection } from 'better-sqlite3-multiple-ciphers'
 import { DatabaseError, driverCode } from './errors.ts'
@@ -38,7 +39,9 @@ export function lockForWriting(path: string, now: Date): WriterLock {
 
 function openLock(path: string): Connection {
   try {
-    return new Driver(path, { timeout: WAIT_MS })
+    const connection = new Driver(path, { timeout: WAIT_MS })
+    chmodSync(path, 0o600)
+    return connection
   } catch (cause) {
     throw unusable(path, cause)
   }

@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, fsyncSync, openSync, realpathSync, type Stats, statSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Connection } from 'better-sqlite3-multiple-ciphers'
 import { openCiphered } from './cipher.ts'
@@ -122,8 +122,8 @@ function openAsWriter(
       () => connection.close(),
       () => {
         admit(schemaVersion(connection, path))
-        chmodSync(path, 0o600)
         makeDurable(connection)
+        makePrivate(path)
         harden(connection)
         const migrated = migrate(connection, path, options.migrations ?? MIGRATIONS, deps.now())
         const { runUnit, read, broken, drain } = runnerOf(connection, options.limits)
@@ -145,6 +145,13 @@ function makeDurable(connection: Connection): void {
   const synchronous = connection.pragma('synchronous', { simple: true })
   if (mode === 'wal' && synchronous === SYNCHRONOUS_FULL) return
   throw new DatabaseError('database_failed', 'the file system does not allow write-ahead logging with full flushes')
+}
+
+/** SQLite gives the companions the mode the database had when they were made. */
+function makePrivate(path: string): void {
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    if (existsSync(file)) chmodSync(file, 0o600)
+  }
 }
 
 function harden(connection: Connection): void {

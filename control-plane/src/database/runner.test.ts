@@ -1,29 +1,15 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import Driver from 'better-sqlite3-multiple-ciphers'
 import { sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { isUniqueViolation } from './errors.ts'
-import { createDatabase, type Database } from './open.ts'
-import type { RunnerLimits } from './runner.ts'
+import type { Database } from './open.ts'
+import { runnerOf } from './runner.ts'
+import { scratchDatabase } from './scratch.ts'
 import { change, first, many, one, query, type Unit } from './unit.ts'
-
-let folder: string
-let database: Database
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'vcc-db-'))
-  database = open('main.db')
-})
-
-afterEach(async () => {
-  await database.close()
-  rmSync(folder, { recursive: true })
-})
 
 describe('a unit', () => {
   test('gets back the rows of each query it yields', async () => {
+    await using database = scratchDatabase()
     const org = await database.runUnit(function* () {
       yield* addOrganization('brandenburg')
       return yield* one(
@@ -33,26 +19,37 @@ describe('a unit', () => {
     expect(org).toEqual({ id: 1, isolation_level: 'strict' })
   })
 
-  test('learns how many rows a change touched', async () => {
+  test('learns how many rows a change touched, and 0 when a compare-and-swap is lost', async () => {
+    await using database = scratchDatabase()
     await database.runUnit(() => addOrganization('a'))
-    const rename = (from: string) =>
-      database.runUnit(() =>
-        change(query.updateTable('organizations').set({ org_name: 'x' }).where('org_name', '=', from)),
-      )
-    expect(await rename('a')).toBe(1)
-    expect(await rename('a')).toBe(0)
+    const swap = () => change(query.updateTable('organizations').set({ org_name: 'b' }).where('org_name', '=', 'a'))
+    expect(await database.runUnit(swap)).toBe(1)
+    expect(await database.runUnit(swap)).toBe(0)
+  })
+
+  test('counts the rows that `returning` gives', async () => {
+    await using database = scratchDatabase()
+    const insert = query
+      .insertInto('organizations')
+      .values({ org_id: 'a', org_name: 'a', created_at: 1 })
+      .onConflict((conflict) => conflict.column('org_id').doNothing())
+      .returning('id')
+    expect(await database.runUnit(() => change(insert))).toBe(1)
+    expect(await database.runUnit(() => change(insert))).toBe(0)
   })
 
   test('that throws leaves nothing behind', async () => {
+    await using database = scratchDatabase()
     const failing = database.runUnit(function* () {
       yield* addOrganization('a')
       throw new TypeError('no')
     })
     await expect(failing).rejects.toThrow('no')
-    expect(await organizations()).toEqual([])
+    expect(await organizations(database)).toEqual([])
   })
 
   test('whose query fails cannot go on', async () => {
+    await using database = scratchDatabase()
     let resumed = false
     const failing = database.runUnit(function* () {
       yield* addOrganization('a')
@@ -64,49 +61,175 @@ describe('a unit', () => {
     })
     await expect(failing).rejects.toSatisfy(isUniqueViolation)
     expect(resumed).toBe(false)
-    expect(await organizations()).toEqual([])
+    expect(await organizations(database)).toEqual([])
   })
 
   test('without the row it asks for is refused', async () => {
+    await using database = scratchDatabase()
     const work = () => one(query.selectFrom('organizations').select('id'))
     await expect(database.runUnit(work)).rejects.toMatchObject({ code: 'row_missing' })
   })
 
   test('that never ends is ended', async () => {
+    await using database = scratchDatabase({ limits: { steps: 100 } })
     const endless = database.runUnit(function* (): Unit<void> {
       for (;;) yield* first(query.selectFrom('organizations').select('id'))
     })
-    await expect(endless).rejects.toThrow('more than 10000 statements')
+    await expect(endless).rejects.toThrow('more than 100 statements')
+  })
+
+  test('breaking a foreign key rejects', async () => {
+    await using database = scratchDatabase()
+    const template = { template_id: 't', yaml: '', builtin: 0, created_at: 1, updated_at: 1 } as const
+    const work = () => change(query.insertInto('templates').values({ ...template, organization_id: 'nobody' }))
+    await expect(database.runUnit(work)).rejects.toMatchObject({ code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
   })
 
   for (const [name, value] of [
-    ['a boolean', true],
-    ['a Date', new Date(0)],
-    ['a fraction', 0.5],
-    ['an integer past 2^53', 2 ** 53],
+    ['boolean', true],
+    ['Date', new Date(0)],
+    ['fraction', 0.5],
+    ['not-a-number', Number.NaN],
+    ['integer past 2^53', 2 ** 53],
     ['undefined', undefined],
-    ['a bigint', 1n],
-    ['an object', {}],
+    ['bigint', 1n],
+    ['object', {}],
   ] as const) {
-    test(`binds no ${name.replace(/^an? /, '')}`, async () => {
+    test(`binds no ${name}`, async () => {
+      await using database = scratchDatabase()
       const statement = sql`select ${sql.val(value)}`.compile(query)
-      const work = () => many({ compile: () => statement })
-      await expect(database.runUnit(work)).rejects.toThrow(TypeError)
+      await expect(database.runUnit(() => many({ compile: () => statement }))).rejects.toThrow(TypeError)
     })
   }
+
+  test('binds a number as an integer', async () => {
+    await using database = scratchDatabase()
+    const statement = sql`select typeof(${sql.val(5)}) as type`.compile(query)
+    expect(await database.read(() => many({ compile: () => statement }))).toEqual([{ type: 'integer' }])
+  })
+
+  test('that fails does not take its neighbours with it', async () => {
+    await using database = scratchDatabase()
+    const outcomes = await Promise.allSettled(
+      ['a', 'b', 'a', 'c'].map((org) => database.runUnit(() => addOrganization(org))),
+    )
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
+    expect(await organizations(database)).toEqual(['a', 'b', 'c'])
+  })
+})
+
+describe('a group', () => {
+  test('of concurrent units is one commit', async () => {
+    const { runner, statements } = tracedRunner()
+    await Promise.all(Array.from({ length: 100 }, (_, n) => runner.runUnit(() => add(n))))
+    expect(statements.filter((text) => text === 'begin immediate')).toHaveLength(1)
+    expect(statements.filter((text) => text === 'commit')).toHaveLength(1)
+  })
+
+  test('settles nothing before the commit', async () => {
+    const { runner, statements } = tracedRunner()
+    const seen = await Promise.all([1, 2].map((n) => runner.runUnit(() => add(n)).then(() => statements.at(-1))))
+    expect(seen).toEqual(['commit', 'commit'])
+  })
+
+  test('closes when it has run long enough, and the rest follows in the next', async () => {
+    const { runner, statements } = tracedRunner({ groupMs: 5 })
+    await Promise.all(Array.from({ length: 4 }, (_, n) => runner.runUnit(() => slowAdd(n, 10))))
+    expect(statements.filter((text) => text === 'commit')).toHaveLength(4)
+  })
+
+  test('that loses its transaction rejects as a whole, and the next one works', async () => {
+    const { runner, connection } = tracedRunner()
+    connection.exec("create trigger t before insert on numbers when new.n = 13 begin select raise(rollback, 'x'); end")
+    const outcomes = await Promise.allSettled([1, 13, 2].map((n) => runner.runUnit(() => add(n))))
+    const codes = outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)
+    expect(codes).toEqual(['database_failed', 'database_failed', 'database_failed'])
+    await runner.runUnit(() => add(3))
+    expect(connection.prepare('select n from numbers').pluck().all()).toEqual([3])
+  })
+})
+
+describe('the queue', () => {
+  test('refuses a unit whose deadline passed before its turn, and does not run it', async () => {
+    const { runner, connection } = tracedRunner({ group: 1 })
+    const slow = runner.runUnit(() => slowAdd(1, 30))
+    const late = runner.runUnit(() => add(2), { deadlineMs: 5 })
+    await slow
+    await expect(late).rejects.toMatchObject({ code: 'queue_deadline' })
+    expect(connection.prepare('select n from numbers').pluck().all()).toEqual([1])
+  })
+
+  test('refuses what exceeds its bound', async () => {
+    const { runner } = tracedRunner({ queued: 2 })
+    const outcomes = await Promise.allSettled([1, 2, 3].map((n) => runner.runUnit(() => add(n))))
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected'])
+    expect(outcomes[2]).toMatchObject({ reason: { code: 'database_overloaded' } })
+  })
+
+  test('lets go of a unit that is aborted while it waits', async () => {
+    const { runner, connection } = tracedRunner()
+    const controller = new AbortController()
+    const waiting = runner.runUnit(() => add(1), { signal: controller.signal })
+    controller.abort()
+    await expect(waiting).rejects.toThrow('aborted')
+    expect(connection.prepare('select n from numbers').pluck().all()).toEqual([])
+  })
+
+  test('is run to its end at close, and refuses afterwards', async () => {
+    await using database = scratchDatabase()
+    const waiting = database.runUnit(() => addOrganization('a'))
+    await database.close()
+    await waiting
+    await expect(database.runUnit(() => addOrganization('b'))).rejects.toMatchObject({ code: 'database_closed' })
+    await expect(organizations(database)).rejects.toMatchObject({ code: 'database_closed' })
+  })
+})
+
+describe('a read', () => {
+  test('that would write is refused', async () => {
+    await using database = scratchDatabase()
+    await expect(database.read(() => addOrganization('a'))).rejects.toThrow(TypeError)
+    expect(await organizations(database)).toEqual([])
+  })
+
+  test('does not wait for the group', async () => {
+    await using database = scratchDatabase()
+    const waiting = database.runUnit(() => addOrganization('a'))
+    expect(await organizations(database)).toEqual([])
+    await waiting
+    expect(await organizations(database)).toEqual(['a'])
+  })
+})
+
+test('the query builder has no connection', async () => {
+  await expect(query.selectFrom('organizations').select('id').execute()).rejects.toThrow('not executed')
 })
 
 function* addOrganization(org: string): Unit<void> {
   yield* change(query.insertInto('organizations').values({ org_id: org, org_name: org, created_at: 1 }))
 }
 
-async function organizations(): Promise<readonly string[]> {
+async function organizations(database: Database): Promise<readonly string[]> {
   const rows = await database.read(() =>
-    many(query.selectFrom('organizations').select('org_id').orderBy('id').limit(1_000)),
+    many(query.selectFrom('organizations').select('org_id').orderBy('id').limit(100)),
   )
   return rows.map(({ org_id }) => org_id)
 }
 
-function open(name: string, limits: Partial<RunnerLimits> = {}): Database {
-  return createDatabase({ path: join(folder, name), key: randomBytes(32), limits }, { now: () => new Date() })
+/** A runner on a plain connection that tells every statement it sends. */
+function tracedRunner(limits: Parameters<typeof runnerOf>[1] = {}) {
+  const statements: string[] = []
+  const connection = new Driver(':memory:', { verbose: (text: unknown) => statements.push(String(text)) })
+  connection.exec('create table numbers (n integer primary key) strict')
+  return { connection, statements, runner: runnerOf(connection, limits) }
+}
+
+function* add(n: number): Unit<void> {
+  const statement = sql`insert into numbers values (${sql.val(n)})`.compile(query)
+  yield* change({ compile: () => statement })
+}
+
+function* slowAdd(n: number, ms: number): Unit<void> {
+  yield* add(n)
+  for (const until = performance.now() + ms; performance.now() < until; );
 }

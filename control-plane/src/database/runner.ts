@@ -93,7 +93,7 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
       connection.exec('commit')
       return settle
     } catch (cause) {
-      if (connection.inTransaction) connection.exec('rollback')
+      abandon(connection)
       const error = groupFailure(cause)
       if (isStorageFailure(cause)) broken.abort(error)
       return jobs.filter((job) => !queue.includes(job)).map((job) => () => job.reject(error))
@@ -176,9 +176,13 @@ function takeDue(queue: Job[], group: number): readonly Job[] {
 function readSnapshot<T>(connection: Connection, statements: Statements, work: Work<T>, steps: number): T {
   connection.exec('begin')
   try {
-    return drive(work(), statements.read, steps)
-  } finally {
-    if (connection.inTransaction) connection.exec('commit')
+    const value = drive(work(), statements.read, steps)
+    connection.exec('commit')
+    return value
+  } catch (cause) {
+    abandon(connection)
+    if (!isStorageFailure(cause)) throw cause
+    throw new DatabaseError('database_failed', 'the file cannot be read or is damaged', { cause })
   }
 }
 
@@ -192,6 +196,15 @@ function drive<T>(unit: Unit<T>, execute: (query: CompiledQuery) => StepResult, 
     return turn.value
   } finally {
     unit.return(undefined as never) // ends a unit whose query failed; nothing for one that is done
+  }
+}
+
+/** What made the rollback necessary is the error to report, not that the rollback failed for the same reason. */
+function abandon(connection: Connection): void {
+  try {
+    if (connection.inTransaction) connection.exec('rollback')
+  } catch {
+    // SQLite has rolled back by itself, or the next `begin` says what is wrong.
   }
 }
 

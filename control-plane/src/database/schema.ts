@@ -122,6 +122,8 @@ export interface CertificatesTable {
   template: Fixed<string | null>
   profile: Fixed<string>
   purpose: Fixed<string>
+  /** How it came about. */
+  cause: Fixed<'init' | 'start' | 'join' | 'renewal' | 're-enrolment' | 'request'>
   spki_sha256: Fixed<string>
   /** Null for an orphan. `certificate_pem` is made from it. */
   der: Fixed<Uint8Array | null>
@@ -243,6 +245,8 @@ export interface AgentsTable {
   acknowledged_fleet_hash: string | null
   acknowledged_agent_generation: number | null
   acknowledged_agent_hash: string | null
+  /** A certificate whose notBefore + 300 s lies before it is renewed at once. */
+  issued_after: EpochSeconds | null
   joined_at: Fixed<EpochSeconds>
   last_seen: EpochSeconds | null
 }

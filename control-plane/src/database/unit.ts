@@ -1,7 +1,7 @@
 import {
   type Compilable,
   type CompiledQuery,
-  DummyDriver,
+  type Driver,
   Kysely,
   SqliteAdapter,
   SqliteIntrospector,
@@ -29,11 +29,25 @@ export type Unit<T> = Generator<CompiledQuery, T, StepResult>
 /** Starts a unit anew, each time it is called. */
 export type Work<T> = () => Unit<T>
 
+async function refuse(): Promise<never> {
+  throw new TypeError('a query is yielded by a unit, not executed')
+}
+
+const noDriver: Driver = {
+  init: async () => {},
+  acquireConnection: refuse,
+  beginTransaction: refuse,
+  commitTransaction: refuse,
+  rollbackTransaction: refuse,
+  releaseConnection: refuse,
+  destroy: async () => {},
+}
+
 /** Builds and compiles queries against the schema. It has no connection: `execute` on its builders throws. */
 export const query: Kysely<Schema> = new Kysely<Schema>({
   dialect: {
     createAdapter: () => new SqliteAdapter(),
-    createDriver: () => new DummyDriver(),
+    createDriver: () => noDriver,
     createIntrospector: (db) => new SqliteIntrospector(db),
     createQueryCompiler: () => new SqliteQueryCompiler(),
   },

@@ -74,6 +74,7 @@ create table certificates (
   template text,
   profile text not null,
   purpose text not null,
+  cause text not null check (cause in ('init', 'start', 'join', 'renewal', 're-enrolment', 'request')),
   spki_sha256 text not null,
   der blob,
   crl_shard integer not null check (crl_shard >= 0),
@@ -203,6 +204,7 @@ create table agents (
   acknowledged_fleet_hash text,
   acknowledged_agent_generation integer,
   acknowledged_agent_hash text,
+  issued_after integer,
   joined_at integer not null,
   last_seen integer
 ) strict;
