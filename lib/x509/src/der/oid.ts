@@ -43,14 +43,22 @@ export function oidText(content: Uint8Array): string {
 /** OBJECT IDENTIFIER from its dotted form. @throws {TypeError} when it has another form. */
 export function oid(text: string, tag: number = TAG.oid): Uint8Array {
   if (!isOid(text)) throw new TypeError('oid: not a dotted object identifier')
-  const [root = 0n, second = 0n, ...rest] = text.split('.').map(BigInt)
+  const [root = '', second = '', ...rest] = text.split('.')
   const octets: number[] = []
-  for (const arc of [root * 40n + second, ...rest]) {
+  pushArc(octets, BigInt(root) * 40n + BigInt(second))
+  for (const arc of rest) pushArc(octets, arc.length < 10 ? Number(arc) : BigInt(arc))
+  return primitive(tag, new Uint8Array(octets))
+}
+
+function pushArc(octets: number[], arc: number | bigint): void {
+  if (typeof arc === 'bigint') {
     const start = octets.length
     octets.push(Number(arc & 0x7fn))
     for (let left = arc >> 7n; left > 0n; left >>= 7n) octets.splice(start, 0, Number(left & 0x7fn) | 0x80)
+    return
   }
-  return primitive(tag, new Uint8Array(octets))
+  for (let shift = 28; shift > 0; shift -= 7) if (arc >= 2 ** shift) octets.push(((arc >> shift) & 0x7f) | 0x80)
+  octets.push(arc & 0x7f)
 }
 
 /** Dotted form that X.660 allows: root 0–2, second arc below 40 under the roots 0 and 1. */
