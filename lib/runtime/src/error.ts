@@ -4,6 +4,7 @@ export const RUNTIME_FAILURES = {
   file_missing: 'no file has this name',
   file_not_regular: 'a folder, device, socket or pipe where a file is expected',
   file_too_large: 'more bytes than the caller accepts',
+  file_unwritable: 'the operating system refuses to create, write or replace it',
   file_unreadable: 'the operating system refuses to open or read it',
   secret_permissions: 'a secret that others on this machine can read or change',
   secret_empty: 'a secret of no bytes',

@@ -12,6 +12,7 @@ import { errorCode, RuntimeError } from './error.ts'
  * Does not lock: of two writers at once the last one wins.
  *
  * @param options.mode  0600 unless given; the file never exists with more than 0600 under a name of its own.
+ * @throws {RuntimeError} `file_unwritable`
  */
 export async function writeFileAtomic(
   path: string,
@@ -19,19 +20,21 @@ export async function writeFileAtomic(
   options: { mode?: number } = {},
 ): Promise<void> {
   const folder = dirname(path)
-  await removeStaleTemporaries(folder, basename(path))
   const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   try {
+    await removeStaleTemporaries(folder, basename(path))
     await using file = await open(temporary, 'wx', 0o600)
     await file.writeFile(data)
     if (options.mode !== undefined && options.mode !== 0o600) await file.chmod(options.mode)
     await file.sync()
     await rename(temporary, path)
+    await syncFolder(folder)
   } catch (cause) {
-    await rm(temporary, { force: true })
-    throw cause
+    await rm(temporary, { force: true }).catch(() => {})
+    throw new RuntimeError('file_unwritable', `${path} cannot be written (${errorCode(cause) ?? 'unknown reason'})`, {
+      cause,
+    })
   }
-  await syncFolder(folder)
 }
 
 /** Removes `path` so that it stays removed after a power cut. @throws {RuntimeError} `file_missing` */

@@ -10,18 +10,20 @@ export interface ServiceContext {
   readonly signal: AbortSignal
   /** Resolves when the process is asked to stop. */
   readonly stopped: Promise<void>
-  /** Disposed in reverse order when the service ends, for whatever reason. */
+  /** Disposed in reverse order when `main` has ended, for whatever reason. */
   readonly resources: AsyncDisposableStack
   /** To be called once, when the service really can serve: systemd learns it. */
   readonly ready: () => void
 }
 
 /**
- * Runs a service until it ends or is asked to: builds with `main`, waits, disposes of everything it registered in reverse order.
+ * Runs a service until it ends or is asked to: `main` builds and waits, then what it registered is disposed of in
+ * reverse order. While `main` runs, the process lives.
  *
- * The exit code tells the truth: 0 after SIGTERM or a plain end, 130 after SIGINT, 1 when something did not close or an error
- * nobody handled was seen. A second signal ends at once. `drainMs` (default 30 s) after the first one, or 2 s after everything is
- * closed while something still holds the process, the last-resort timer ends it with 1 and says what was left.
+ * The exit code tells the truth: 0 after SIGTERM or a plain end, 130 after SIGINT, 1 when something did not close or
+ * an error nobody handled was seen. A second signal ends at once. `drainMs` (default 30 s) after the first one, or
+ * `lingerMs` (default 2 s) after everything is closed while something still holds the process, the last-resort timer
+ * ends it with 1 and says what was left.
  *
  * @throws what `main` threw, unless the process was asked to stop
  */
@@ -30,16 +32,21 @@ export async function runService(
   options: { log: Log; drainMs?: number; lingerMs?: number },
 ): Promise<void> {
   const events = serviceEvents(options.log)
+  const drainMs = options.drainMs ?? 30_000
   const stop = new AbortController()
   const stopped = Promise.withResolvers<void>()
-  const drainMs = options.drainMs ?? 30_000
   let exit: number = EXIT.done
+  let timer = setInterval(() => {}, ONE_DAY_MS)
+  const startDrain = () => {
+    clearTimeout(timer)
+    timer = lastResort(drainMs, events)
+  }
 
   const onSignal = (name: NodeJS.Signals) => {
     if (stop.signal.aborted) return exitNow(name === 'SIGINT' ? EXIT.interrupted : EXIT.failed)
-    events.service_stopping({ signal: name, drainMs })
     if (name === 'SIGINT') exit = EXIT.interrupted
-    lastResort(drainMs, events)
+    events.service_stopping({ signal: name, drainMs })
+    startDrain()
     void notifySystemd('stopping')
     stop.abort(new ServiceStopping(name))
     stopped.resolve()
@@ -51,29 +58,31 @@ export async function runService(
   for (const name of SIGNALS) process.on(name, onSignal)
   process.on('uncaughtException', onUnhandled)
   process.on('unhandledRejection', onUnhandled)
+  const ready = () => {
+    events.service_ready({})
+    void notifySystemd('ready')
+  }
 
   const resources = new AsyncDisposableStack()
   try {
-    await main({
-      signal: stop.signal,
-      stopped: stopped.promise,
-      resources,
-      ready: () => {
-        events.service_ready({})
-        void notifySystemd('ready')
-      },
-    })
+    await main({ signal: stop.signal, stopped: stopped.promise, resources, ready })
   } catch (error) {
-    if (!stop.signal.aborted || !isAbort(error, stop.signal)) {
+    if (!isStop(error, stop.signal)) {
       events.service_failed({}, error)
       exit = EXIT.failed
       if (!stop.signal.aborted) throw error
     }
   } finally {
-    exit = Math.max(exit, await dispose(resources, drainMs, events))
+    if (!stop.signal.aborted) startDrain()
+    await resources.disposeAsync().catch((error: unknown) => {
+      events.service_close_failed({}, error)
+      exit = EXIT.failed
+    })
+    clearTimeout(timer)
+    for (const name of SIGNALS) process.off(name, onSignal)
     setExitCode(exit)
     events.service_stopped({ exitCode: exit })
-    lastResort(options.lingerMs ?? 2000, events)
+    lastResort(options.lingerMs ?? 2000, events).unref()
   }
 }
 
@@ -88,40 +97,25 @@ export class ServiceStopping extends Error {
   }
 }
 
-async function dispose(resources: AsyncDisposableStack, drainMs: number, events: ServiceEvents): Promise<number> {
-  const timer = lastResort(drainMs, events)
-  try {
-    await resources.disposeAsync()
-    return EXIT.done
-  } catch (error) {
-    events.service_close_failed({}, error)
-    return EXIT.failed
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-/** Holds nothing open itself: a process with nothing left to do ends before. */
-function lastResort(ms: number, events: ServiceEvents): NodeJS.Timeout {
-  const timer = setTimeout(() => {
+function lastResort(ms: number, events: ReturnType<typeof serviceEvents>): NodeJS.Timeout {
+  return setTimeout(() => {
     events.service_exit_forced({ afterMs: ms, holding: process.getActiveResourcesInfo().slice(0, 20) })
     exitNow(EXIT.failed)
   }, ms)
-  return timer.unref()
 }
 
 function exitNow(code: number): void {
   process.exit(code)
 }
 
-function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return (
-    error === signal.reason ||
-    (error instanceof Error && (error.name === 'AbortError' || error.cause === signal.reason))
-  )
+/** Node's own functions wrap the reason of a signal in an AbortError. */
+function isStop(error: unknown, { aborted, reason }: AbortSignal): boolean {
+  if (!aborted) return false
+  return error === reason || (error instanceof Error && (error.name === 'AbortError' || error.cause === reason))
 }
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const satisfies readonly NodeJS.Signals[]
+const ONE_DAY_MS = 86_400_000
 
 const serviceEvents = defineEvents({
   service_ready: event('info', 'ready'),
@@ -135,4 +129,3 @@ const serviceEvents = defineEvents({
   ),
   error_unhandled: event('fatal', 'an error nobody handled'),
 })
-type ServiceEvents = ReturnType<typeof serviceEvents>

@@ -41,13 +41,18 @@ export function createLogger(options: { name: string; level?: LogLevel; stream?:
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    options.stream ?? destination({ dest: 1, sync: true }),
+    options.stream ?? standardOutput(),
   )
   return logOver(root, options.name, level)
 }
 
 /** A log that forgets: for tests and one-shot commands. */
 export const silentLog: Log = createLogger({ name: 'silent', level: 'fatal', stream: { write: () => {} } })
+
+/** Written before the call returns. A reader that is gone costs lines, never the service. */
+function standardOutput(): { write(line: string): void } {
+  return destination({ dest: 1, sync: true }).on('error', () => {})
+}
 
 /** The level is shared by a log and its children; pino's own belongs to one child each. */
 interface Level {

@@ -36,7 +36,8 @@ export interface ScheduleDeps {
 
 /**
  * Runs jobs at wall-clock instants. A tick of at most 30 s compares them with the clock, so that neither the machine's sleep
- * nor an instant weeks ahead matters; a clock that is set back moves jobs that its jump would have delayed.
+ * nor an instant weeks ahead matters. A clock that is set back takes what is due with it: a job may then be early by its
+ * own reckoning, and has to look.
  *
  * A job never runs twice at a time; different jobs do. Disposal aborts what runs and waits for it.
  * Does not keep the process alive.
@@ -91,6 +92,7 @@ export function createSchedule(deps: ScheduleDeps): Schedule {
   return {
     add(job) {
       stop.signal.throwIfAborted()
+      if (entries.size === 0) lastTick = clock.now().getTime()
       const entry: Entry = { job, due: job.first, moved: undefined }
       entries.add(entry)
       arm()

@@ -32,6 +32,7 @@ export async function withDeadline<T>(
   code: string,
   signal?: AbortSignal,
 ): Promise<T> {
+  if (typeof work !== 'function') work.catch(() => {}) // what is left behind must not count as unhandled
   signal?.throwIfAborted()
   const ended = new AbortController()
   const given = Promise.withResolvers<never>()

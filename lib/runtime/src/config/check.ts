@@ -182,6 +182,7 @@ function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'array'
   if (typeof value === 'number')
     return Number.isInteger(value) ? 'integer' : Number.isFinite(value) ? 'number' : 'not a number'
+  if (value === null) return 'nothing'
   return isObject(value) ? 'object' : typeof value
 }
 

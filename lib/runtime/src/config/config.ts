@@ -5,7 +5,7 @@ import { readFileBounded } from '../file.ts'
 import { type Environment, environment } from '../host.ts'
 import { checkValue, type FieldPath } from './check.ts'
 import { applyEnvironment, type EnvironmentTable } from './environment.ts'
-import { ConfigError, type ConfigProblem } from './problem.ts'
+import { ConfigError, type ConfigProblem, MAX_PROBLEMS } from './problem.ts'
 import { type ConfigShape, nodeOf } from './shape.ts'
 import { parseYaml } from './source.ts'
 
@@ -50,6 +50,7 @@ export function parseYamlConfig<const Shape extends ConfigShape>(
   const overrides = applyEnvironment(node, source.value ?? {}, options.env ?? {}, options.environment ?? environment())
   const problems: ConfigProblem[] = []
   const report = (fieldPath: FieldPath, message: string, hint?: string) => {
+    if (problems.length > MAX_PROBLEMS) return
     const at = overrides.variableOf(fieldPath) ?? source.locate(fieldPath)
     problems.push({ at, field: formatPath(fieldPath), message, ...(hint === undefined ? {} : { hint }) })
   }

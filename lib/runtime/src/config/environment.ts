@@ -40,7 +40,7 @@ export function applyEnvironment(node: Node, value: unknown, table: EnvironmentT
 }
 
 function fieldOf(node: Node, path: readonly string[], variable: string): Node {
-  if (SECRET.test(variable) && !variable.endsWith('_FILE')) {
+  if (SECRET.test(variable)) {
     throw new TypeError(`${variable}: a secret comes from a file; call it ${variable}_FILE`)
   }
   let at: Node | undefined = node
@@ -67,4 +67,4 @@ function withField(value: unknown, path: readonly string[], field: unknown): unk
   return { ...group, [step]: withField(group[step], rest, field) }
 }
 
-const SECRET = /KEY|TOKEN|PASSWORD|SECRET/
+const SECRET = /_(KEY|TOKEN|PASSWORD|PASSPHRASE|SECRET|PIN)$/

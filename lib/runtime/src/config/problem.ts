@@ -16,8 +16,9 @@ export class ConfigError extends Error {
   readonly hint: string | undefined
 
   constructor(problems: readonly ConfigProblem[], options?: ErrorOptions) {
-    super(problems.map(formatProblem).join('\n'), options)
-    this.problems = problems
+    const shown = problems.slice(0, MAX_PROBLEMS)
+    super(shown.map(formatProblem).join('\n') + (problems.length > MAX_PROBLEMS ? '\nand more' : ''), options)
+    this.problems = shown
     this.hint = problems.length === 1 ? problems[0]?.hint : undefined
   }
 }
@@ -58,3 +59,6 @@ function distance(a: string, b: string): number {
   }
   return row[b.length] ?? 0
 }
+
+/** Finding the place of each takes time, and nobody reads more. */
+export const MAX_PROBLEMS = 50

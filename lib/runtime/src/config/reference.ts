@@ -45,13 +45,9 @@ function inner(node: Node, field: string, variables: ReadonlyMap<string, string>
       rowsOf(each, `${field}(${discriminator}: ${each.properties?.[discriminator]?.const})`, new Map()),
     )
   }
-  if (node.items !== undefined)
-    return [...rowsOf(node.items, `${field}[]`, variables), ...inner(node.items, `${field}[]`, variables)]
-  const entries = Object.values(node.patternProperties ?? {}).flatMap((each) => [
-    ...rowsOf(each, `${field}.<name>`, variables),
-    ...inner(each, `${field}.<name>`, variables),
-  ])
-  return [...rowsOf(node, field, variables), ...entries]
+  if (node.items !== undefined) return inner(node.items, `${field}[]`, variables)
+  const entries = Object.values(node.patternProperties ?? {})
+  return [...rowsOf(node, field, variables), ...entries.flatMap((each) => inner(each, `${field}.<name>`, variables))]
 }
 
 function typeOf(node: Node): string {

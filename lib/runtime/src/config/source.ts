@@ -5,6 +5,7 @@ import {
   isSeq,
   LineCounter,
   parseDocument,
+  visit,
   type YAMLParseError,
   type Node as YamlNode,
 } from 'yaml'
@@ -38,22 +39,20 @@ export function parseYaml(text: string, fileName: string): YamlSource {
     return `${fileName}:${line}:${col}`
   }
   const problems = [...document.errors, ...document.warnings].map((error) => syntaxProblem(error, at(error.pos[0])))
+  visit(document, {
+    Alias: (_key, alias) => {
+      problems.push({
+        at: at(rangeStart(alias)),
+        field: '',
+        message: `the alias *${alias.source} is not accepted`,
+        hint: 'write the value out',
+      })
+    },
+  })
   if (problems.length > 0) throw new ConfigError(problems)
   return {
-    value: toValue(document, at),
+    value: document.toJS({ maxAliasCount: 0 }),
     locate: (path) => at(offsetOf(document, path)),
-  }
-}
-
-function toValue(document: Document, at: (offset: number) => string): unknown {
-  try {
-    return document.toJS({ maxAliasCount: 0 })
-  } catch (cause) {
-    if (!(cause instanceof ReferenceError)) throw cause
-    throw new ConfigError(
-      [{ at: at(0), field: '', message: 'aliases (*name) are not accepted', hint: 'write the value out' }],
-      { cause },
-    )
   }
 }
 
