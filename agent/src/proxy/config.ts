@@ -1,10 +1,10 @@
-import type { Endpoint } from './endpoint.ts'
+import type { SocketAddress } from '../address.ts'
 import type { Mode } from './snapshot.ts'
 
 /** What the operator of this machine decides about the data plane; the rest comes with signed state. */
 export interface ProxyConfig {
   /** Absent for a service that is only a client. */
-  readonly inbound?: { readonly listen: { readonly host: string; readonly port: number }; readonly target: Endpoint }
+  readonly inbound?: { readonly listen: Extract<SocketAddress, { kind: 'tcp' }>; readonly target: SocketAddress }
   readonly outbound: readonly OutboundListener[]
   readonly limits?: Partial<ProxyLimits>
   /** Name servers as `address:port`, instead of the machine's. */
@@ -14,7 +14,7 @@ export interface ProxyConfig {
 export interface OutboundListener {
   /** `covina`, `partner/covina` or a SPIFFE ID. */
   readonly upstream: string
-  readonly listen: Endpoint
+  readonly listen: SocketAddress
   /** How to refuse while signed state does not know the upstream. Default tcp. */
   readonly mode?: Mode
 }

@@ -23,7 +23,6 @@ export type EndCode =
   | 'half_close_deadline'
   | 'certificate_expired'
   | 'connection_too_old'
-  | 'drained'
   | 'retired'
 
 /** The one record that tells about a connection, or a request in HTTP mode, when it is over. */
@@ -48,6 +47,9 @@ export interface CloseRecord {
   readonly detail?: string
 }
 
+/** Why a unit is ended before its time. */
+export type CutReason = Refusal | { readonly code: EndCode; readonly rule: string; readonly detail?: string }
+
 /** What is decided about a unit under one snapshot. `Proof` is what the next stage demands. */
 export type Verdict<Proof = Permit> =
   | { readonly allowed: true; readonly rule: string; readonly proof: Proof }
@@ -69,7 +71,7 @@ export interface Unit {
   /** When it must be over, whatever the matrix says: the earlier end of both certificates. */
   validUntil(): Date | undefined
   /** Cuts it: the owner destroys what carries it and then calls `release`. */
-  cut(why: Refusal | { readonly code: EndCode; readonly rule: string }): void
+  cut(why: CutReason): void
 }
 
 export interface Registry {
@@ -81,7 +83,9 @@ export interface Registry {
   release(unit: Unit, end: { readonly code: string; readonly rule?: string; readonly detail?: string }): void
   /** Decides every live unit under the current snapshot and cuts those it no longer allows. */
   reassess(): { readonly decided: number; readonly cut: number }
-  cutAll(why: { readonly code: EndCode; readonly rule: string }): number
+  /** Cuts one unit and keeps the reason for its record. */
+  cut(unit: Unit, why: CutReason): void
+  cutAll(why: CutReason): number
   readonly size: () => number
   readonly count: (direction: Direction, unit: CloseRecord['unit']) => number
   /** Settles when nothing is alive any more, or at the deadline; says which. */
@@ -176,7 +180,7 @@ export function createRegistry(deps: RegistryDeps): Registry {
     wake(Math.min(next, snapshot?.enforceUntil.getTime() ?? next))
   }
 
-  function overdue(unit: Unit, snapshot: Snapshot | undefined, now: Date): Parameters<Unit['cut']>[0] | undefined {
+  function overdue(unit: Unit, snapshot: Snapshot | undefined, now: Date): CutReason | undefined {
     if (snapshot !== undefined && now > snapshot.enforceUntil) return { code: 'state_expired', rule: 'state' }
     const validUntil = unit.validUntil()
     if (validUntil !== undefined && now > validUntil) return { code: 'certificate_expired', rule: 'identity' }
@@ -184,7 +188,7 @@ export function createRegistry(deps: RegistryDeps): Registry {
     return undefined
   }
 
-  function cut(unit: Unit, why: Parameters<Unit['cut']>[0]): void {
+  function cut(unit: Unit, why: CutReason): void {
     const held = live.get(unit)
     if (held === undefined) return
     held.cutBy = why
@@ -237,6 +241,7 @@ export function createRegistry(deps: RegistryDeps): Registry {
       }
       return { decided: units.length, cut: cuts }
     },
+    cut,
     cutAll(why) {
       const units = [...live.keys()]
       for (const unit of units) cut(unit, why)
@@ -277,7 +282,7 @@ function recordOf(
 ): CloseRecord {
   const code = held.cutBy?.code ?? end.code
   const rule = held.cutBy?.rule ?? end.rule ?? held.rule
-  const detail = end.detail ?? (held.cutBy !== undefined && 'detail' in held.cutBy ? held.cutBy.detail : undefined)
+  const detail = held.cutBy === undefined ? end.detail : held.cutBy.detail
   return {
     result: held.cutBy !== undefined ? 'cut' : END_CODES.has(code) ? 'carried' : 'refused',
     connection: unit.connection,
@@ -302,7 +307,7 @@ interface Held {
   generation: string
   countedIn: number
   countedOut: number
-  cutBy: Parameters<Unit['cut']>[0] | undefined
+  cutBy: CutReason | undefined
 }
 
 const END_CODES: ReadonlySet<string> = new Set<EndCode>([

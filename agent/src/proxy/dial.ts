@@ -42,6 +42,7 @@ export interface Carrier {
 
 export interface DialDeps {
   readonly registry: Registry
+  readonly current: () => Snapshot | undefined
   readonly names: Names
   readonly addresses: AddressBook
   readonly limits: ProxyLimits
@@ -86,7 +87,7 @@ async function tryAddresses(
   signal: AbortSignal,
   deps: DialDeps,
 ): Promise<UpstreamConnection> {
-  const upstream = deps.registry.snapshot()?.upstreams.get(target)
+  const upstream = deps.current()?.upstreams.get(target)
   if (upstream === undefined || upstream.addresses.length === 0) {
     throw refused({ code: 'upstream_unknown', rule: 'upstream' }, unit)
   }
@@ -127,10 +128,10 @@ async function attempt(
   signal: AbortSignal,
   deps: DialDeps,
 ): Promise<UpstreamConnection> {
-  const snapshot = deps.registry.snapshot()
+  const snapshot = deps.current()
   if (snapshot === undefined) throw refused({ code: 'not_ready', rule: 'state' }, unit)
   unit.target = { id: upstream.id, address: `${address.host}:${address.port}` }
-  const raw = await connectTo({ host: address.host, port: address.port }, deps.limits.connectMs, signal).catch((cause) => {
+  const raw = await connectTo({ kind: 'tcp', host: address.host, port: address.port }, deps.limits.connectMs, signal).catch((cause) => {
     const code = cause instanceof ConnectTimeout ? 'upstream_timeout' : 'upstream_unreachable'
     throw refused({ code, rule: 'upstream', detail: String(cause.message) }, unit)
   })
@@ -223,7 +224,7 @@ function admitPeer(socket: TLSSocket, snapshot: Snapshot, unit: DialingUnit, dep
  * (RFC 8446 §7.5), which tells nothing about the keys.
  */
 export function connectionId(socket: TLSSocket): string {
-  return socket.exportKeyingMaterial(CONNECTION_ID_BYTES, 'EXPORTER-vcc-connection-id').toString('hex')
+  return socket.exportKeyingMaterial(CONNECTION_ID_BYTES, 'EXPORTER-vcc-connection-id', Buffer.alloc(0)).toString('hex')
 }
 
 function awaitOk(socket: TLSSocket, unit: Unit, signal: AbortSignal, deadlineMs: number): Promise<void> {
@@ -274,7 +275,7 @@ function createUnit(target: WorkloadId, callerAddress: string | undefined, given
   let external = false
   let validUntil: Date | undefined
   let carrier: Carrier | undefined
-  const source: Party = deps.registry.selfParty(callerAddress)
+  const source = selfParty(deps.current(), callerAddress)
   const unit: DialingUnit = {
     connection: deps.newId(),
     unit: 'connection',
@@ -329,6 +330,18 @@ export function fromDecision<Proof>(
 ): Verdict<Proof> {
   if (decision.allowed) return { allowed: true, rule: decision.rule, proof: decision.permit }
   return { allowed: false, refusal: { code: decision.code, rule: decision.rule, detail: decision.reason } }
+}
+
+/** This agent's own service, as a party of a record. */
+export function selfParty(snapshot: Snapshot | undefined, address?: string): Party {
+  const { id = '', instance, class: ownClass, serialHex } = snapshot?.self ?? {}
+  return {
+    id,
+    ...(instance === undefined ? {} : { instance }),
+    ...(ownClass === undefined ? {} : { class: ownClass }),
+    ...(serialHex === undefined ? {} : { serialHex }),
+    ...(address === undefined ? {} : { address }),
+  }
 }
 
 export function partyOf(peer: PeerIdentity): Party {

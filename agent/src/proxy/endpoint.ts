@@ -1,8 +1,6 @@
 import { lstat, chmod, unlink } from 'node:fs/promises'
 import { connect, isIP, type Server, type Socket } from 'node:net'
-
-/** A place on this machine: an address and port, or a Unix socket. */
-export type Endpoint = { readonly host: string; readonly port: number } | { readonly path: string }
+import { formatSocketAddress, type SocketAddress } from '../address.ts'
 
 /** Why a listener could not be bound; `message` names the endpoint. */
 export class ListenError extends Error {
@@ -21,11 +19,6 @@ export class ConnectTimeout extends Error {
   override readonly message = 'nobody answered in time'
 }
 
-export function formatEndpoint(endpoint: Endpoint): string {
-  if ('path' in endpoint) return `unix:${endpoint.path}`
-  return endpoint.host.includes(':') ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`
-}
-
 /** Loopback addresses and `localhost`, whose meaning no name server decides. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
@@ -37,31 +30,31 @@ export function isLoopback(host: string): boolean {
  *
  * @throws {ListenError}
  */
-export async function listenOn(server: Server, endpoint: Endpoint): Promise<void> {
-  if ('path' in endpoint) await removeDeadSocket(endpoint.path)
+export async function listenOn(server: Server, endpoint: SocketAddress): Promise<void> {
+  if (endpoint.kind === 'unix') await removeDeadSocket(endpoint.path)
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: Error) =>
-      reject(new ListenError('listen_failed', `cannot listen on ${formatEndpoint(endpoint)}: ${cause.message}`, { cause }))
+      reject(new ListenError('listen_failed', `cannot listen on ${formatSocketAddress(endpoint)}: ${cause.message}`, { cause }))
     server.once('error', failed)
-    server.listen({ ...endpoint, backlog: BACKLOG }, () => {
+    server.listen({ ...placeOf(endpoint), backlog: BACKLOG }, () => {
       server.off('error', failed)
       resolve()
     })
   })
-  if ('path' in endpoint) await chmod(endpoint.path, SOCKET_MODE)
+  if (endpoint.kind === 'unix') await chmod(endpoint.path, SOCKET_MODE)
 }
 
 /** Where the server listens, with the port that the kernel chose when the configuration said 0. */
-export function boundEndpoint(server: Server): Endpoint | undefined {
+export function boundEndpoint(server: Server): SocketAddress | undefined {
   const address = server.address()
   if (address === null) return undefined
-  return typeof address === 'string' ? { path: address } : { host: address.address, port: address.port }
+  return typeof address === 'string' ? { kind: 'unix', path: address } : { kind: 'tcp', host: address.address, port: address.port }
 }
 
 /** Connects, half-open capable and with keep-alive. Rejects at `deadlineMs`, with the socket destroyed. */
-export function connectTo(endpoint: Endpoint, deadlineMs: number, signal?: AbortSignal): Promise<Socket> {
+export function connectTo(endpoint: SocketAddress, deadlineMs: number, signal?: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ ...endpoint, allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
+    const socket = connect({ ...placeOf(endpoint), allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
     const timer = setTimeout(() => fail(new ConnectTimeout()), deadlineMs)
     const onAbort = () => fail(new Error('given up'))
     signal?.addEventListener('abort', onAbort, { once: true })
@@ -96,11 +89,15 @@ export function resetSocket(socket: Socket): void {
 
 export function ignore(): void {}
 
+function placeOf(endpoint: SocketAddress): { path: string } | { host: string; port: number } {
+  return endpoint.kind === 'unix' ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port }
+}
+
 async function removeDeadSocket(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
   if (found === undefined) return
   if (!found.isSocket()) throw new ListenError('listen_not_a_socket', `${path} exists and is not a socket`)
-  const alive = await connectTo({ path }, PROBE_MS).then(
+  const alive = await connectTo({ kind: 'unix', path }, PROBE_MS).then(
     (socket) => {
       socket.on('error', ignore)
       socket.destroy()

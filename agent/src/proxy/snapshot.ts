@@ -13,6 +13,8 @@ export interface Self {
   readonly class: ClassName
   readonly serialHex: string
   readonly notAfter: Date
+  /** The own certificate, DER. */
+  readonly leaf: Buffer
 }
 
 /**
@@ -125,5 +127,6 @@ function readSelf(chain: readonly Uint8Array[], classNames: ReadonlyMap<string, 
   const [ownClass] = classes
   if (ownClass === undefined) throw new X509Error('class_missing', 'the own certificate asserts no known class')
   if (classes.length > 1) throw new X509Error('class_ambiguous', 'the own certificate asserts several classes')
-  return { id, organization, service, instance, class: ownClass, serialHex: leaf.serialHex, notAfter: leaf.notAfter }
+  const { serialHex, notAfter } = leaf
+  return { id, organization, service, instance, class: ownClass, serialHex, notAfter, leaf: Buffer.from(leafDer) }
 }

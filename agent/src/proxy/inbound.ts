@@ -1,0 +1,278 @@
+import { createServer as createTcpServer, type Socket } from 'node:net'
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
+import { decide, type Permit } from '@vcc/policy'
+import type { SocketAddress } from '../address.ts'
+import { createAdmission } from './admission.ts'
+import type { ProxyLimits } from './config.ts'
+import type { CloseRecord, Registry, Unit, Verdict } from './connections.ts'
+import { connectionId, earlier, fromDecision, partyOf, selfParty } from './dial.ts'
+import { boundEndpoint, connectTo, ignore, KEEP_ALIVE_MS, listenOn, resetSocket } from './endpoint.ts'
+import { type Evidence, evidenceOf, judgePeer, type PeerIdentity } from './gate.ts'
+import type { InboundHttp } from './inbound-http.ts'
+import type { ProxyEvents, ProxyMetrics } from './observe.ts'
+import type { Refusal } from './refusal.ts'
+import type { Snapshot } from './snapshot.ts'
+import { splice } from './splice.ts'
+import { endOf } from './splice-end.ts'
+import type { Tls } from './tls.ts'
+import { ALPN_MESH, ALPN_SELF_CHECK, encodeOk, encodeRefusal } from './wire.ts'
+
+/** What an inbound connection is decided to: both are demanded before anything reaches the local service. */
+export interface Admitted {
+  readonly peer: PeerIdentity
+  readonly permit: Permit
+}
+
+/** A connection whose handshake is done, on its way to the local service. */
+export interface InboundConnection {
+  readonly socket: TLSSocket
+  readonly raw: Socket
+  readonly unit: InboundUnit
+  /** Whether the client is an agent of ours; others get no `OK` and no refusal record. */
+  readonly isAgent: boolean
+  reset(): void
+}
+
+export interface InboundUnit extends Unit {
+  decide(snapshot: Snapshot, now: Date): Verdict<Admitted>
+  carriedBy(carrier: Pick<Unit, 'bytesIn' | 'bytesOut' | 'cut'>): void
+}
+
+export interface Inbound {
+  start(): Promise<void>
+  /** Takes no further connections. */
+  stop(): void
+  readonly endpoint: () => SocketAddress | undefined
+  readonly handshakes: () => number
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface InboundDeps {
+  readonly current: () => Snapshot | undefined
+  readonly registry: Registry
+  readonly http: InboundHttp
+  readonly limits: ProxyLimits
+  readonly metrics: ProxyMetrics
+  readonly events: ProxyEvents
+  readonly now: () => Date
+}
+
+/**
+ * The one mutual-TLS listener. Each generation of key, certificate and anchors has a TLS server of its own that never
+ * changes; the TCP listener hands every socket to the one in force. So no option can be lost in a swap, and a handshake
+ * ends under the generation it began with.
+ */
+export function createInbound(listen: SocketAddress, target: SocketAddress, deps: InboundDeps): Inbound {
+  const admission = createAdmission({ total: deps.limits.maxHandshakes, perAddress: deps.limits.maxHandshakesPerAddress })
+  const raws = new Map<string, Accepted>()
+  const open = new Set<Socket>()
+  const servers = new WeakMap<Tls, TlsServer>()
+  const listener = createTcpServer(
+    { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS },
+    accept,
+  )
+
+  function accept(raw: Socket): void {
+    raw.on('error', ignore)
+    const snapshot = deps.current()
+    const address = raw.remoteAddress ?? ''
+    const refused =
+      snapshot === undefined ? 'not_ready' : open.size >= deps.limits.maxConnections ? 'connection_limit' : undefined
+    const leave = refused === undefined ? admission.enter(address) : undefined
+    if (snapshot === undefined || leave === undefined) {
+      deps.metrics.handshake('inbound', refused ?? 'connection_limit')
+      deps.events.admission_refused({ reason: refused ?? 'too many handshakes', address })
+      resetSocket(raw)
+      return
+    }
+    const key = keyOf(raw)
+    open.add(raw)
+    raws.set(key, { raw, leave })
+    raw.once('close', () => {
+      leave()
+      open.delete(raw)
+      raws.delete(key)
+    })
+    serverOf(snapshot.tls).emit('connection', raw)
+  }
+
+  function serverOf(tls: Tls): TlsServer {
+    const known = servers.get(tls)
+    if (known !== undefined) return known
+    const server = createTlsServer({ ...tls.server, handshakeTimeout: deps.limits.handshakeMs })
+    server.on('secureConnection', (socket) => void onSecure(socket))
+    server.on('tlsClientError', (error: Error & { code?: string }, socket) => {
+      deps.metrics.handshake('inbound', error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT' ? 'timeout' : 'tls_error')
+      // The library only reports a handshake that takes too long; nothing but this closes the socket.
+      socket.destroy()
+      const raw = raws.get(keyOf(socket))?.raw
+      if (raw !== undefined) resetSocket(raw)
+    })
+    servers.set(tls, server)
+    return server
+  }
+
+  async function onSecure(socket: TLSSocket): Promise<void> {
+    socket.on('error', ignore)
+    const accepted = raws.get(keyOf(socket))
+    const snapshot = deps.current()
+    if (accepted === undefined || snapshot === undefined || socket.destroyed) {
+      socket.destroy()
+      return
+    }
+    const { raw, leave } = accepted
+    leave()
+    const reset = () => {
+      resetSocket(raw)
+      socket.destroy()
+    }
+    const evidence = evidenceOf(socket)
+    if (socket.alpnProtocol === ALPN_SELF_CHECK) {
+      answerSelfCheck(socket, evidence, snapshot)
+      lingerThenReset(socket, reset)
+      return
+    }
+    const unit = createUnit(socket, raw, evidence, snapshot, reset, deps)
+    const connection: InboundConnection = { socket, raw, unit, isAgent: socket.alpnProtocol === ALPN_MESH, reset }
+    const verdict = deps.registry.admit(unit, unit.decide)
+    deps.metrics.handshake('inbound', verdict.allowed ? 'ok' : verdict.refusal.code)
+    if (!verdict.allowed) return refuse(connection, verdict.refusal, snapshot)
+    if (snapshot.mode === 'tcp') return await carry(connection, verdict.proof)
+    if (connection.isAgent) socket.write(encodeOk())
+    deps.http.serve(connection, verdict.proof)
+  }
+
+  function refuse(connection: InboundConnection, refusal: Refusal, snapshot: Snapshot): void {
+    const { socket, unit } = connection
+    deps.registry.release(unit, refusal)
+    if (connection.isAgent) {
+      socket.end(encodeRefusal({ code: refusal.code, rule: refusal.rule, connection: unit.connection }))
+    } else if (snapshot.mode === 'http') {
+      deps.http.refuse(connection, refusal)
+      return
+    } else {
+      socket.end()
+    }
+    lingerThenReset(socket, connection.reset)
+  }
+
+  async function carry(connection: InboundConnection, { permit }: Admitted): Promise<void> {
+    const { socket, unit, reset } = connection
+    const given = new AbortController()
+    socket.once('close', () => given.abort())
+    let local: Socket
+    try {
+      local = await connectTo(target, deps.limits.connectMs, given.signal)
+    } catch (cause) {
+      if (socket.destroyed) return deps.registry.release(unit, { code: 'aborted_by_caller' })
+      const refusal: Refusal = { code: 'service_unreachable', rule: 'service', detail: String(cause) }
+      const snapshot = deps.current()
+      if (snapshot !== undefined) refuse(connection, refusal, snapshot)
+      return
+    }
+    local.on('error', ignore)
+    if (socket.destroyed) {
+      resetSocket(local)
+      return deps.registry.release(unit, { code: 'aborted_by_caller' })
+    }
+    if (connection.isAgent) socket.write(encodeOk())
+    const through = spliceInbound(permit, socket, local, reset, deps.limits)
+    unit.carriedBy({ bytesIn: through.bytesAtoB, bytesOut: through.bytesBtoA, cut: () => through.abort() })
+    deps.registry.release(unit, endOf(await through.ended, { a: 'aborted_by_caller', b: 'aborted_by_service' }))
+  }
+
+  return {
+    start: () => listenOn(listener, listen),
+    stop: () => void listener.close(),
+    endpoint: () => boundEndpoint(listener),
+    handshakes: admission.size,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
+      for (const raw of [...open]) resetSocket(raw)
+      await closed
+    },
+  }
+}
+
+/** The other side may be slow to read a refusal, but not for ever. */
+function lingerThenReset(socket: TLSSocket, reset: () => void): void {
+  socket.resume()
+  socket.once('end', () => socket.destroySoon())
+  const timer = setTimeout(reset, REFUSAL_LINGER_MS)
+  socket.once('close', () => clearTimeout(timer))
+}
+
+/** Only this very instance may look at itself: that needs no permit, and it gets nothing but an `OK`. */
+function answerSelfCheck(socket: TLSSocket, evidence: Evidence, snapshot: Snapshot): void {
+  const [shown] = evidence.chain
+  const isSelf = !evidence.resumed && evidence.authorized && shown !== undefined && snapshot.self.leaf.equals(shown)
+  if (isSelf) socket.end(encodeOk())
+  else socket.end(encodeRefusal({ code: 'not_allowed', rule: 'self-check', connection: connectionId(socket) }))
+}
+
+/** Bytes flow to the local service only with a permit in hand. */
+function spliceInbound(_permit: Permit, socket: TLSSocket, local: Socket, reset: () => void, limits: ProxyLimits) {
+  return splice(socket, local, {
+    idleMs: limits.idleMs,
+    halfCloseMs: limits.halfCloseMs,
+    fail() {
+      reset()
+      resetSocket(local)
+    },
+  })
+}
+
+function createUnit(
+  socket: TLSSocket,
+  raw: Socket,
+  evidence: Evidence,
+  snapshot: Snapshot,
+  reset: () => void,
+  deps: InboundDeps,
+): InboundUnit {
+  const address = `${raw.remoteAddress ?? '?'}:${raw.remotePort ?? 0}`
+  let validUntil = snapshot.self.notAfter
+  let carrier: Parameters<InboundUnit['carriedBy']>[0] | undefined
+  const unit: InboundUnit = {
+    connection: connectionId(socket),
+    unit: 'connection' satisfies CloseRecord['unit'],
+    direction: 'inbound',
+    openedAt: deps.now(),
+    source: { id: '', address },
+    target: selfParty(snapshot),
+    bytesIn: () => carrier?.bytesIn() ?? 0,
+    bytesOut: () => carrier?.bytesOut() ?? 0,
+    judge: (under, now) => unit.decide(under, now),
+    validUntil: () => validUntil,
+    cut(why) {
+      if (carrier === undefined) reset()
+      else carrier.cut(why)
+    },
+    carriedBy(by) {
+      carrier = by
+    },
+    decide(under, now) {
+      const judgement = judgePeer(evidence, 'client', under.trust, now)
+      if (!judgement.ok) return { allowed: false, refusal: judgement.refusal }
+      const { peer } = judgement
+      unit.source = { ...partyOf(peer), address }
+      validUntil = earlier(validUntil, peer.validUntil)
+      const { id: target, class: targetClass } = under.self
+      const verdict = fromDecision(decide(under.policy, { source: peer.id, sourceClass: peer.class, target, targetClass }))
+      return verdict.allowed ? { ...verdict, proof: { peer, permit: verdict.proof } } : verdict
+    },
+  }
+  return unit
+}
+
+/** Names a TCP connection on this listener while it lives; the TLS socket on top of it has the same name. */
+function keyOf(socket: Socket): string {
+  return `${socket.remoteAddress}|${socket.remotePort}|${socket.localAddress}`
+}
+
+interface Accepted {
+  readonly raw: Socket
+  readonly leave: () => void
+}
+
+const REFUSAL_LINGER_MS = 2_000

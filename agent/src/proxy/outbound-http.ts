@@ -1,0 +1,141 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { type DialPermit, decideDial, type WorkloadId } from '@vcc/policy'
+import { type DialDeps, dial, fromDecision, selfParty, type UpstreamConnection } from './dial.ts'
+import { createRequestUnit, exchange, type HopNames, refuse } from './exchange.ts'
+import { checkRequestHead } from './http-head.ts'
+import { createLanes, type LaneConnection, type Lanes } from './http-lanes.ts'
+import { createHttpServer, startFed } from './http-server.ts'
+import type { Snapshot } from './snapshot.ts'
+import type { Verdict } from './connections.ts'
+
+/** The outbound side in HTTP mode: each request is decided; connections to the upstream's agents are shared. */
+export interface OutboundHttp {
+  serve(local: Socket): void
+  refresh(): void
+  drain(): void
+  [Symbol.dispose](): void
+}
+
+export function createOutboundHttp(target: () => WorkloadId | undefined, deps: DialDeps): OutboundHttp {
+  const { limits, registry } = deps
+  const byTarget = new Map<WorkloadId, Lanes<MeshLane>>()
+  let isDraining = false
+  const server = createHttpServer(
+    {
+      side: 'caller',
+      onRequest: (request, response, continues) => void onRequest(request, response, continues),
+      describe: () => ({ source: deps.current()?.self.id ?? '', target: target() ?? '', connection: '' }),
+    },
+    limits,
+  )
+  startFed(server)
+
+  async function onRequest(request: IncomingMessage, response: ServerResponse, continues: boolean): Promise<void> {
+    const id = target()
+    const snapshot = deps.current()
+    if (id === undefined || snapshot === undefined) return void response.destroy()
+    const decideEdge = (under: Snapshot): Verdict<DialPermit> =>
+      fromDecision(decideDial(under.policy, { source: under.self.id, target: id }))
+    const facts = {
+      connection: deps.newId(),
+      direction: 'outbound',
+      source: selfParty(snapshot),
+      target: { id },
+      judge: decideEdge,
+    } as const
+    const unit = createRequestUnit(request, facts, deps.now())
+    if (isDraining) response.shouldKeepAlive = false
+    const verdict = registry.admit(unit, decideEdge)
+    if (!verdict.allowed) return refuse(unit, response, verdict.refusal, 'caller', deps)
+    const checked = checkRequestHead(request)
+    if (!checked.ok) {
+      response.shouldKeepAlive = false
+      return refuse(unit, response, checked.refusal, 'caller', deps)
+    }
+    await exchange(unit, checked.head, { request, response, continues }, lanesOf(id), HOP, deps, ({ upstream }) => {
+      unit.connection = upstream.unit.connection
+      unit.target = upstream.unit.target
+    })
+  }
+
+  function lanesOf(id: WorkloadId): Lanes<MeshLane> {
+    const known = byTarget.get(id)
+    if (known !== undefined) return known
+    const lanes = createLanes({
+      open: async (signal) => laneOf(await dial(id, { address: undefined, signal }, deps)),
+      maxLanes: limits.maxLanes,
+      maxWaiting: limits.maxWaiting,
+      waitMs: limits.connectMs,
+      keepAliveMs: limits.meshKeepAliveMs,
+      responseMs: limits.responseMs,
+      idleMs: limits.idleMs,
+      maxHeadBytes: limits.maxHeadBytes,
+    })
+    byTarget.set(id, lanes)
+    return lanes
+  }
+
+  function laneOf(upstream: UpstreamConnection): MeshLane {
+    const { socket, unit } = upstream
+    const retireAt = retirement(upstream, deps)
+    unit.carriedBy({
+      bytesIn: () => ('bytesRead' in socket ? Number(socket.bytesRead) : 0),
+      bytesOut: () => ('bytesWritten' in socket ? Number(socket.bytesWritten) : 0),
+      cut: () => upstream.reset(),
+    })
+    return {
+      upstream,
+      socket,
+      onClosed: () => registry.release(unit, { code: 'complete' }),
+      isCurrent() {
+        const isOfThisGeneration = upstream.tls === undefined || upstream.tls === deps.current()?.tls
+        return isOfThisGeneration && deps.now().getTime() < retireAt
+      },
+    }
+  }
+
+  return {
+    serve(local) {
+      server.emit('connection', local)
+      local.resume()
+    },
+    refresh() {
+      for (const lanes of byTarget.values()) lanes.prune()
+    },
+    drain() {
+      isDraining = true
+      server.closeIdleConnections()
+    },
+    [Symbol.dispose]() {
+      for (const lanes of byTarget.values()) lanes.close()
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+/** Retired a tenth of its life before it would be cut, so that no request meets the cut. */
+function retirement({ unit }: UpstreamConnection, deps: DialDeps): number {
+  const opened = unit.openedAt.getTime()
+  const { maxConnectionAgeMs } = deps.limits
+  const ends = Math.min(
+    unit.validUntil()?.getTime() ?? Number.POSITIVE_INFINITY,
+    maxConnectionAgeMs === 0 ? Number.POSITIVE_INFINITY : opened + maxConnectionAgeMs,
+  )
+  return opened + Math.min((ends - opened) * 0.9, LONGEST_USE_MS)
+}
+
+interface MeshLane extends LaneConnection {
+  readonly upstream: UpstreamConnection
+}
+
+const HOP: HopNames = {
+  side: 'caller',
+  unreachable: 'upstream_unreachable',
+  failed: 'upstream_failed',
+  timeout: 'upstream_timeout',
+  rule: 'upstream',
+}
+/** Shared connections are renewed now and then, so that a peer's new certificate is seen. */
+const LONGEST_USE_MS = 3_600_000
