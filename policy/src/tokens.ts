@@ -1,0 +1,55 @@
+import { CST, Lexer } from 'yaml'
+import { quote } from './error.ts'
+import type { Report } from './report.ts'
+
+/**
+ * Reports what a matrix has no use for (aliases, tags, directives) and bounds the nesting, token by token, before
+ * anything recursive sees the text.
+ *
+ * @returns Whether the text may be composed into a tree.
+ */
+export function scanTokens(text: string, report: Report): boolean {
+  let offset = 0
+  let flowDepth = 0
+  let indicators = 0
+  let lineStart = true
+  let verbatim = false
+  for (const source of new Lexer().lex(text)) {
+    const type = CST.tokenType(source)
+    if (verbatim) {
+      verbatim = false
+      offset += source.length
+      continue
+    }
+    if (type === 'scalar') verbatim = true
+    if (type === 'doc-mode' || type === 'flow-error-end' || type === 'scalar') continue // marks without text
+    const refused = type === null ? undefined : REFUSED[type]
+    if (refused !== undefined)
+      report.add(refused.code, offset, `${refused.what} ${quote(source)} is not allowed`, refused.hint)
+    if (type === 'newline') indicators = 0
+    if (type === 'seq-item-ind' || type === 'explicit-key-ind') indicators += 1
+    if (type === 'flow-map-start' || type === 'flow-seq-start') flowDepth += 1
+    if (type === 'flow-map-end' || type === 'flow-seq-end') flowDepth -= 1
+    const indented = lineStart && type === 'space' && flowDepth === 0 && source.length > MAX_INDENT
+    if (flowDepth > MAX_DEPTH || indicators > MAX_DEPTH || indented) {
+      report.add('too_deep', offset, 'nested too deep', 'a matrix is a map of services, each a map of fields')
+      return false
+    }
+    lineStart = type === 'newline'
+    offset += source.length
+  }
+  return true
+}
+
+const REFUSED: Partial<
+  Record<CST.TokenType, { code: 'alias_refused' | 'tag_refused' | 'directive_refused'; what: string; hint: string }>
+> = {
+  alias: { code: 'alias_refused', what: 'the alias', hint: 'write the value out' },
+  anchor: { code: 'alias_refused', what: 'the anchor', hint: 'write the value out where it is used' },
+  tag: { code: 'tag_refused', what: 'the tag', hint: 'remove it; the fields have their types already' },
+  'directive-line': { code: 'directive_refused', what: 'the directive', hint: 'remove the line; the file is YAML 1.2' },
+}
+
+const MAX_DEPTH = 8
+/** Columns. Block nesting costs at least one column each. */
+const MAX_INDENT = 64
