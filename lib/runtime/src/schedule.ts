@@ -79,9 +79,9 @@ export function createSchedule(deps: ScheduleDeps): Schedule {
   }
 
   const runAndRearm = async (entry: Entry) => {
-    const outcome = await runOnce(entry.job, stop.signal)
-    if (stop.signal.aborted) return
-    if (!outcome.ok) deps.onFailure(entry.job.name, outcome.error)
+    const { outcome, ended } = await runOnce(entry.job, stop.signal)
+    if (!outcome.ok && !stop.signal.aborted) deps.onFailure(entry.job.name, outcome.error)
+    await ended
     if (!entries.has(entry)) return
     entry.due = entry.moved ?? entry.job.next(clock.now(), outcome)
     entry.moved = undefined
@@ -131,12 +131,19 @@ interface Entry {
   moved: Date | undefined
 }
 
-async function runOnce(job: Job, signal: AbortSignal): Promise<JobOutcome> {
+/** The outcome is known at the deadline; `ended` resolves when the run has really ended, whatever it does with its signal. */
+async function runOnce(job: Job, signal: AbortSignal): Promise<{ outcome: JobOutcome; ended: Promise<void> }> {
+  let ended = Promise.resolve()
+  const run = (aborted: AbortSignal) => {
+    const work = job.run(aborted)
+    ended = work.catch(() => {})
+    return work
+  }
   try {
-    await withDeadline((ended) => job.run(ended), job.timeoutMs, job.name, signal)
-    return { ok: true }
+    await withDeadline(run, job.timeoutMs, job.name, signal)
+    return { outcome: { ok: true }, ended }
   } catch (error) {
-    return { ok: false, error }
+    return { outcome: { ok: false, error }, ended }
   }
 }
 
