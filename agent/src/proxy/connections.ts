@@ -297,7 +297,7 @@ function recordOf(
     durationMs: now.getTime() - unit.openedAt.getTime(),
     bytesIn: unit.bytesIn(),
     bytesOut: unit.bytesOut(),
-    ...(unit.http === undefined ? {} : { http: unit.http }),
+    ...(unit.http === undefined ? {} : { http: { method: unit.http.method, status: unit.http.status } }),
     ...(detail === undefined ? {} : { detail }),
   }
 }

@@ -98,7 +98,8 @@ export function createLanes<C extends LaneConnection>(options: LanesOptions<C>):
       connect: (_options, callback) => {
         if (given || socket.destroyed) return callback(Object.assign(new Error('the connection has gone'), { code: CONNECTION_GONE }), null)
         given = true
-        return callback(null, socket as Parameters<typeof callback>[1] & object) // undici's type names net.Socket
+        // undici does not look at its queue again for a socket that is there at once; its type names net.Socket.
+        queueMicrotask(() => callback(null, socket as Parameters<typeof callback>[1] & object))
       },
       pipelining: 1,
       allowH2: false,

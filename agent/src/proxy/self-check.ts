@@ -61,7 +61,7 @@ export function checkSelf(listener: SocketAddress, snapshot: Snapshot, deadlineM
       serialHex: decodeCertificate(served.raw).serialHex,
     }
   })
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Buffer) => {
     const progress = read(chunk)
     if (progress.state === 'incomplete') return
     if (seen === undefined || progress.state === 'invalid' || !progress.answer.ok) return fail('the gate refused')

@@ -40,6 +40,9 @@ export function splice(a: Duplex, b: Duplex, options: SpliceOptions): Splice {
   forward(b, a, 'b')
   watch(a, 'a')
   watch(b, 'b')
+  // A socket that was paused until now stays so for a mere listener.
+  a.resume()
+  b.resume()
   return { ended, abort: () => stop({ how: 'aborted' }), bytesAtoB: () => counts.a, bytesBtoA: () => counts.b }
 
   function forward(from: Duplex, to: Duplex, side: 'a' | 'b'): void {

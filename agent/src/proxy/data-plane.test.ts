@@ -1,0 +1,42 @@
+import { request } from 'undici'
+import { expect, test } from 'vitest'
+import { bodyOf, connectPlain, readToEnd, startPair } from './testing/mesh.ts'
+
+test('an allowed TCP call is carried, and both sides write the same connection id', async () => {
+  await using mesh = await startPair({ mode: 'tcp' })
+  const socket = connectPlain(mesh.port)
+  socket.end('hello')
+  const { bytes, error } = await readToEnd(socket)
+  expect(bytes.toString()).toBe('hello')
+  expect(error).toBeUndefined()
+  const out = await mesh.caller.record((record) => record.direction === 'outbound')
+  const into = await mesh.callee.record((record) => record.direction === 'inbound')
+  expect(out.connection).toBe(into.connection)
+  expect(out).toMatchObject({ result: 'carried', code: 'complete', rule: 'argus.allowed_outbound[0]', bytesIn: 5, bytesOut: 5 })
+  expect(into).toMatchObject({ result: 'carried', code: 'complete', source: { class: 'mtls_certificate' }, bytesIn: 5, bytesOut: 5 })
+  expect(into.source.id).toBe('spiffe://vcc.internal/org/brandenburg/svc/argus')
+  expect(out.target.id).toBe('spiffe://vcc.internal/org/brandenburg/svc/covina')
+})
+
+test('an allowed HTTP call is carried, and the service learns who called', async () => {
+  await using mesh = await startPair({
+    mode: 'http',
+    onRequest: async (incoming, response) => {
+      response.setHeader('x-seen-caller', String(incoming.headers['x-vcc-caller']))
+      response.end(`${incoming.method} ${incoming.url} ${await bodyOf(incoming)}`)
+    },
+  })
+  const response = await request(`http://127.0.0.1:${mesh.port}/a/b?c=d`, { method: 'POST', body: 'body' })
+  expect(await response.body.text()).toBe('POST /a/b?c=d body')
+  expect(response.headers['x-seen-caller']).toBe(
+    'id="spiffe://vcc.internal/org/brandenburg/svc/argus", class="mtls_certificate", permissions=()',
+  )
+  const into = await mesh.callee.record((record) => record.unit === 'request')
+  expect(into).toMatchObject({ result: 'carried', http: { method: 'POST', status: 200 }, bytesIn: 4 })
+})
+
+test('the snapshot put in force is the one served', async () => {
+  await using mesh = await startPair({ mode: 'tcp' })
+  const { served } = mesh.callee.plane.status()
+  expect(served).toMatchObject({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', group: 'SecP256r1MLKEM768' })
+})
