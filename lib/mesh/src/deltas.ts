@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox'
+import { type Static, type TSchema, Type } from 'typebox'
 import { canonicalJson, contentHash } from './canonical.ts'
 import { DenialEntry, DenialId, Release } from './denials.ts'
 import { assertKnownFormat, assertTerm, Placement, type Signed, STATE_FORMATS, type StateInput } from './documents.ts'
@@ -8,13 +8,8 @@ import { type JwsSigner, signJws } from './jws.ts'
 import { type Lifetimes, termOf } from './lifetimes.ts'
 import { CLOSED, CompactJws, DomainName, FormatNumber, Ordinal, parserOf, Sha256Hex } from './shapes.ts'
 
-const changesOf = <
-  Entry extends typeof IssuerEntry | typeof DenialEntry | typeof Release,
-  Key extends typeof DenialId | typeof Sha256Hex,
->(
-  entry: Entry,
-  key: Key,
-) => Type.Object({ add: Type.Array(entry, { maxItems: 4096 }), remove: Type.Array(key, { maxItems: 4096 }) }, CLOSED)
+const changesOf = <E extends TSchema, K extends TSchema>(entry: E, key: K) =>
+  Type.Object({ add: Type.Array(entry, { maxItems: 4096 }), remove: Type.Array(key, { maxItems: 4096 }) }, CLOSED)
 
 export const FleetDelta = Type.Object(
   {

@@ -60,7 +60,7 @@ export function mergeDenied(held: Denied, change: DeniedChange, asOf: Date): Den
   }
   for (const { id } of change.releases) entries.delete(id)
   const horizon = addSeconds(asOf, -EXPIRY_SLACK_SECONDS)
-  for (const { id, until } of [...entries.values()]) {
+  for (const { id, until } of entries.values()) {
     if (until !== null && instantOf(until) < horizon) entries.delete(id)
   }
   if (entries.size > MAX_DENIED) throw new MeshError('denial_overflow', `more than ${MAX_DENIED} denials`)

@@ -1,4 +1,12 @@
-import { type Certificate, uriIdentityOf, type VerifiedPath, validateChain, X509Error } from '@vcc/x509'
+import {
+  type Certificate,
+  nameValues,
+  OID,
+  uriIdentityOf,
+  type VerifiedPath,
+  validateChain,
+  X509Error,
+} from '@vcc/x509'
 import { type TSchema, Type } from 'typebox'
 import { UP_BODIES, type UpBody, type UpKind } from './bodies.ts'
 import { MeshError } from './errors.ts'
@@ -148,11 +156,9 @@ export function assertLifetime({
 
 function senderOf<K extends UpKind>(x5cDer: readonly Uint8Array[], leaf: Certificate, by: EnvelopeContext<K>): Sender {
   const at = by.purpose === 're-enrol' ? earliest(by.now, leaf.notAfter) : by.now
-  const [instance, ...others] = leaf.subject.attributes
-    .filter(({ oid }) => oid === COMMON_NAME)
-    .map(({ value }) => value)
+  const [instance, ...others] = nameValues(leaf.subject, OID.commonName)
   try {
-    const path = validateChain(x5cDer, { anchors: by.anchors, at, eku: CLIENT_AUTH })
+    const path = validateChain(x5cDer, { anchors: by.anchors, at, eku: OID.clientAuth })
     const id = uriIdentityOf(leaf)
     if (instance === undefined || others.length > 0 || !isInstanceId(instance)) {
       throw new MeshError('envelope_sender_refused', 'the certificate does not name an instance')
@@ -196,6 +202,4 @@ const PARSERS = {
   're-enrol': parserOf(shapeOf('re-enrol', UP_BODIES['re-enrol']), 'envelope_malformed', 'envelope'),
 } as const satisfies Record<UpKind, unknown>
 
-const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
-const COMMON_NAME = '2.5.4.3'
 const MAX_AHEAD_SECONDS = 300

@@ -1,6 +1,6 @@
 /**
  * Everything that can be refused on the way between control plane and agent. The codes are a contract: they
- * stand in logs, in acknowledgements and in metrics. `then` says what the receiver does about it.
+ * stand in logs, in acknowledgements and in metrics. `receiver` is what whoever gets it does about it.
  *
  * - `drop`: forget the message, keep what is held
  * - `pull`: fetch the complete document over HTTPS
@@ -8,50 +8,50 @@
  */
 export const MESH_FAILURES = {
   // Compact JWS, RFC 7515
-  jws_too_large: { then: 'alarm' },
-  jws_malformed: { then: 'alarm' },
-  jws_header_refused: { then: 'alarm' },
-  jws_type_refused: { then: 'alarm' },
-  jws_algorithm_refused: { then: 'alarm' },
-  jws_key_mismatch: { then: 'alarm' },
-  jws_certificate_malformed: { then: 'alarm' },
+  jws_too_large: { receiver: 'alarm' },
+  jws_malformed: { receiver: 'alarm' },
+  jws_header_refused: { receiver: 'alarm' },
+  jws_type_refused: { receiver: 'alarm' },
+  jws_algorithm_refused: { receiver: 'alarm' },
+  jws_key_mismatch: { receiver: 'alarm' },
+  jws_certificate_malformed: { receiver: 'alarm' },
   // The trust statement
-  trust_malformed: { then: 'alarm' },
-  trust_signature_invalid: { then: 'alarm' },
-  trust_foreign: { then: 'alarm' },
-  trust_stale: { then: 'alarm' },
-  trust_conflict: { then: 'alarm' },
-  trust_retired_dropped: { then: 'alarm' },
+  trust_malformed: { receiver: 'alarm' },
+  trust_signature_invalid: { receiver: 'alarm' },
+  trust_foreign: { receiver: 'alarm' },
+  trust_stale: { receiver: 'alarm' },
+  trust_conflict: { receiver: 'alarm' },
+  trust_retired_dropped: { receiver: 'alarm' },
   // Signed state
-  state_malformed: { then: 'alarm' },
-  state_format_unknown: { then: 'alarm' },
-  state_signature_invalid: { then: 'alarm' },
-  state_signer_refused: { then: 'alarm' },
-  state_hash_mismatch: { then: 'alarm' },
-  state_foreign: { then: 'alarm' },
-  state_stale: { then: 'drop' },
-  state_conflict: { then: 'alarm' },
-  state_expired: { then: 'pull' },
-  state_gap: { then: 'pull' },
-  state_signer_expired: { then: 'alarm' },
-  denial_conflict: { then: 'alarm' },
-  denial_overflow: { then: 'alarm' },
+  state_malformed: { receiver: 'alarm' },
+  state_format_unknown: { receiver: 'alarm' },
+  state_signature_invalid: { receiver: 'alarm' },
+  state_signer_refused: { receiver: 'alarm' },
+  state_hash_mismatch: { receiver: 'alarm' },
+  state_foreign: { receiver: 'alarm' },
+  state_stale: { receiver: 'drop' },
+  state_conflict: { receiver: 'alarm' },
+  state_expired: { receiver: 'pull' },
+  state_gap: { receiver: 'pull' },
+  state_signer_expired: { receiver: 'alarm' },
+  denial_conflict: { receiver: 'alarm' },
+  denial_overflow: { receiver: 'alarm' },
   // What the agent keeps on its disk
-  held_malformed: { then: 'pull' },
+  held_malformed: { receiver: 'pull' },
   // Envelopes up, replies down
-  envelope_malformed: { then: 'drop' },
-  envelope_purpose_mismatch: { then: 'drop' },
-  envelope_sender_refused: { then: 'drop' },
-  envelope_signature_invalid: { then: 'drop' },
-  envelope_sender_mismatch: { then: 'drop' },
-  envelope_expired: { then: 'drop' },
-  envelope_not_yet_valid: { then: 'drop' },
-  envelope_replayed: { then: 'drop' },
-  envelope_window_full: { then: 'drop' },
-  reply_unexpected: { then: 'drop' },
+  envelope_malformed: { receiver: 'drop' },
+  envelope_purpose_mismatch: { receiver: 'drop' },
+  envelope_sender_refused: { receiver: 'drop' },
+  envelope_signature_invalid: { receiver: 'drop' },
+  envelope_sender_mismatch: { receiver: 'drop' },
+  envelope_expired: { receiver: 'drop' },
+  envelope_not_yet_valid: { receiver: 'drop' },
+  envelope_replayed: { receiver: 'drop' },
+  envelope_window_full: { receiver: 'drop' },
+  reply_unexpected: { receiver: 'drop' },
   // A condition, not a refusal: see `clockReading`
-  clock_behind: { then: 'alarm' },
-} as const satisfies Record<string, { then: 'drop' | 'pull' | 'alarm' }>
+  clock_behind: { receiver: 'alarm' },
+} as const satisfies Record<string, { receiver: 'drop' | 'pull' | 'alarm' }>
 
 export type MeshFailure = keyof typeof MESH_FAILURES
 

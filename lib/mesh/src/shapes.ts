@@ -74,5 +74,5 @@ export function isSortedSet(keys: readonly string[]): boolean {
 
 /** Sorts by code units, as RFC 8785 sorts member names. */
 export function sortedBy<T>(entries: Iterable<T>, keyOf: (entry: T) => string): T[] {
-  return [...entries].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0))
+  return [...entries].toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : keyOf(a) > keyOf(b) ? 1 : 0))
 }

@@ -1,4 +1,4 @@
-import { type Certificate, decodeCertificate, type VerifiedPath, validateChain, X509Error } from '@vcc/x509'
+import { type Certificate, decodeCertificate, OID, type VerifiedPath, validateChain, X509Error } from '@vcc/x509'
 import { MeshError } from './errors.ts'
 import { instantOf } from './instant.ts'
 import { type DecodedJws, verifyJws } from './jws.ts'
@@ -33,7 +33,7 @@ export function assertStateSigner(
   const eku = stateSigningEku(by.trust)
   const { leaf, chain } = pathOf(jws, by.root, by.at, eku)
   const usages = leaf.extensions.extKeyUsage
-  if (usages === undefined || usages.length !== 1 || !leaf.extensions.critical.has(EXT_KEY_USAGE)) {
+  if (usages === undefined || usages.length !== 1 || !leaf.extensions.critical.has(OID.extKeyUsage)) {
     throw refused('its extended key usage is not that for state alone, critical')
   }
   if (chain[1]?.extensions.extKeyUsage?.includes(eku) !== true)
@@ -70,6 +70,3 @@ export function leafOf(jws: DecodedJws): Certificate {
 function refused(why: string, options?: ErrorOptions): MeshError {
   return new MeshError('state_signer_refused', `the certificate may not sign state: ${why}`, options)
 }
-
-/** RFC 5280 §4.2.1.12 */
-const EXT_KEY_USAGE = '2.5.29.37'

@@ -1,4 +1,4 @@
-import { type Certificate, decodeCertificate, X509Error } from '@vcc/x509'
+import { type Certificate, decodeCertificate, ekuOid, X509Error } from '@vcc/x509'
 import { type Static, Type } from 'typebox'
 import { contentHash } from './canonical.ts'
 import { MeshError } from './errors.ts'
@@ -89,7 +89,7 @@ export function isStateSigner(trust: TrustStatement, spkiSha256: string): boolea
 
 /** The EKU that a state signer's certificate carries. */
 export function stateSigningEku(trust: TrustStatement): string {
-  return `${trust.oidArc}.3.1`
+  return ekuOid(trust.oidArc, 'state')
 }
 
 const parseStatement = parserOf(TrustStatement, 'trust_malformed', 'trust statement')
