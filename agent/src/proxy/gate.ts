@@ -4,6 +4,7 @@ import { type ClassName, type PolicyError, parseWorkloadId, type WorkloadId } fr
 import {
   assertedClass,
   type Certificate,
+  decodeCertificate,
   nameValues,
   OID,
   uriIdentityOf,
@@ -110,10 +111,10 @@ export function judgePeer(evidence: Evidence, role: 'client' | 'server', trust: 
     judgement = identify(path, trust)
     if (judgement.ok && !evidence.authorized) {
       const code = evidence.authorizationError === 'peer_not_expected' ? 'peer_not_expected' : 'peer_unauthorized'
-      return refuse(code, evidence.authorizationError)
+      return refuse(code, `${evidence.authorizationError}; the certificate is of ${judgement.peer.id}`)
     }
   } catch (error) {
-    if (error instanceof X509Error) return refuse(error.code, error.message)
+    if (error instanceof X509Error) return refuse(error.code, `${error.message}; ${claimOf(leafDer)}`)
     throw error
   }
   if (judgement.ok) {
@@ -161,6 +162,15 @@ function identify(path: VerifiedPath, trust: Trust): Judgement {
   return { ok: true, peer: peer as PeerIdentity } // the one mint
 }
 
+/** Whom a certificate names that has not been accepted: for the log, worth nothing else. */
+function claimOf(leafDer: Uint8Array): string {
+  try {
+    return `the certificate claims ${JSON.stringify(uriIdentityOf(decodeCertificate(leafDer))).slice(0, MAX_CLAIM)}`
+  } catch {
+    return 'the certificate claims no one name'
+  }
+}
+
 function refuse(code: Refusal['code'], detail?: string): Judgement {
   return { ok: false, refusal: { code, rule: 'identity', ...(detail === undefined ? {} : { detail }) } }
 }
@@ -175,4 +185,5 @@ function earliest(instants: readonly Date[]): Date {
 
 const INSTANCE = /^[a-z0-9]{16}$/
 const MAX_CHAIN = 5
+const MAX_CLAIM = 200
 const MAX_REMEMBERED = 4_096

@@ -1,7 +1,5 @@
 import { once } from 'node:events'
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { testPki } from '@vcc/testkit'
-import { encodePem } from '@vcc/x509'
 import { expect, test } from 'vitest'
 import { judgePeer } from './gate.ts'
 import { createSnapshot } from './snapshot.ts'
@@ -17,6 +15,7 @@ import {
   snapshotInput,
   startAgent,
   startPair,
+  startTlsServer,
   tlsClient,
 } from './testing/mesh.ts'
 import { openssl } from './testing/openssl.ts'
@@ -56,33 +55,25 @@ test('mesh-R2 mesh-R3 a session saved at any setting is never resumed, before an
   const client = leafOf(mesh.pki, 'argus')
 
   // A server with the same certificate and issuer that does hand out tickets.
-  const generous = createTlsServer({
-    key: leafOf(mesh.pki, 'covina').keyPem,
-    cert: leafOf(mesh.pki, 'covina').chainPem,
-    ca: encodePem('CERTIFICATE', mesh.pki.root.certDer),
-    requestCert: true,
-    rejectUnauthorized: false,
-    minVersion: 'TLSv1.3',
-    ticketKeys: Buffer.alloc(48, 1),
-  })
-  generous.on('secureConnection', (socket) => socket.end('x'))
-  await new Promise<void>((resolve) => generous.listen(0, '127.0.0.1', resolve))
-  const address = generous.address()
-  const donor = await tlsClient(typeof address === 'object' && address !== null ? address.port : 0, mesh.pki, client, { ALPNProtocols: [] })
+  const tickets = { minVersion: 'TLSv1.3', ticketKeys: Buffer.alloc(48, 1) } as const
+  await using generous = await startTlsServer(mesh.pki, leafOf(mesh.pki, 'covina'), tickets, (socket) => socket.end('x'))
+  const donor = await tlsClient(generous.port, mesh.pki, client, { ALPNProtocols: [] })
   const [session] = (await once(donor, 'session')) as [Buffer]
   donor.destroy()
-  generous.close()
 
-  for (const when of ['before', 'after']) {
-    if (when === 'after') await mesh.callee.change({ credential: leafOf(mesh.pki, 'covina') })
-    const socket = await tlsClient(mesh.callee.inboundPort(), mesh.pki, client, { session })
-    let offered = 0
-    socket.on('session', () => (offered += 1))
-    expect(socket.isSessionReused()).toBe(false)
-    expect(await answerOf(socket)).toBe('OK')
-    expect(offered).toBe(0)
-    socket.destroy()
+  const sessions = [session]
+  for (const when of ['first', 'again', 'after a swap', 'and again']) {
+    if (when === 'after a swap') await mesh.callee.change({ credential: leafOf(mesh.pki, 'covina') })
+    for (const saved of [...sessions]) {
+      const socket = await tlsClient(mesh.callee.inboundPort(), mesh.pki, client, { session: saved })
+      // What the library still offers is good for nothing: it keeps no tickets and no sessions.
+      socket.on('session', (offered: Buffer) => sessions.push(offered))
+      expect(`${when}: ${socket.isSessionReused()}`).toBe(`${when}: false`)
+      expect(await answerOf(socket)).toBe('OK')
+      socket.destroy()
+    }
   }
+  expect(sessions.length).toBeGreaterThan(1)
 })
 
 test('mesh-R3 openssl finds no session to resume', async () => {
@@ -97,34 +88,18 @@ test('mesh-R3 openssl finds no session to resume', async () => {
 test('mesh-R4 the outbound side never resumes, whatever the server offers', async () => {
   const pki = testPki()
   const reused: boolean[] = []
-  const server = createTlsServer({
-    key: leafOf(pki, 'covina').keyPem,
-    cert: leafOf(pki, 'covina').chainPem,
-    ca: encodePem('CERTIFICATE', pki.root.certDer),
-    requestCert: true,
-    rejectUnauthorized: false,
-    ALPNProtocols: ['vcc/1'],
-    ticketKeys: Buffer.alloc(48, 1),
-  })
-  const sockets = new Set<TLSSocket>()
-  server.on('secureConnection', (socket) => {
-    sockets.add(socket)
-    socket.on('error', () => undefined)
+  const tickets = { ALPNProtocols: ['vcc/1'], ticketKeys: Buffer.alloc(48, 1) }
+  await using covina = await startTlsServer(pki, leafOf(pki, 'covina'), tickets, (socket) => {
     reused.push(socket.isSessionReused())
     socket.write(encodeOk())
     socket.pipe(socket)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  await using argus = await startAgent(pki, { service: 'argus', mode: 'tcp', upstreams: [meshUpstream(pki, 'covina', 'tcp', [port])] })
+  await using argus = await startAgent(pki, { service: 'argus', mode: 'tcp', upstreams: [meshUpstream(pki, 'covina', 'tcp', [covina.port])] })
   for (let i = 0; i < 4; i += 1) {
     const socket = connectPlain(argus.outboundPort('covina'))
     socket.end('x')
     expect((await readToEnd(socket)).bytes.toString()).toBe('x')
   }
-  for (const socket of sockets) socket.destroy()
-  server.close()
   expect(reused).toEqual([false, false, false, false])
 })
 
@@ -198,7 +173,7 @@ test('mesh-R7 after many swaps an old anchor, an old protocol and another cipher
   expect(await openssl.client([...files.args, ...at, '-ciphersuites', 'TLS_CHACHA20_POLY1305_SHA256'])).toMatch(/handshake failure/)
   const other = testPki()
   const stranger = await tlsClient(mesh.callee.inboundPort(), mesh.pki, leafOf(other, 'argus'))
-  expect(refusalCode(await answerOf(stranger))).toBe('certificate_signature_invalid')
+  expect(refusalCode(await answerOf(stranger))).toBe('issuer_unknown')
 })
 
 test('mesh-R9 one context serves all connections of a generation, and a refresh keeps it', async () => {

@@ -1,10 +1,9 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { connect as connectTls, type ConnectionOptions, createServer as createTlsServer, type TlsOptions, type TLSSocket } from 'node:tls'
 import { compile, indexPolicy, parseMatrix, workloadId } from '@vcc/policy'
 import { type TestCredential, type TestPki, testPki } from '@vcc/testkit'
-import { encodePem } from '@vcc/x509'
 import type { ProxyConfig, ProxyLimits } from '../config.ts'
 import type { CloseRecord } from '../connections.ts'
 import { createDataPlane, type DataPlane } from '../data-plane.ts'
@@ -299,7 +298,7 @@ export async function tlsClient(
   const socket = connectTls({
     port,
     host: '127.0.0.1',
-    ca: encodePem('CERTIFICATE', pki.root.certDer),
+    ca: pki.rootPem,
     ...(credential === undefined ? {} : { key: credential.keyPem, cert: credential.chainPem }),
     checkServerIdentity: () => undefined,
     rejectUnauthorized: false,
@@ -309,6 +308,40 @@ export async function tlsClient(
   socket.on('error', () => undefined)
   await once(socket, 'secureConnect')
   return socket
+}
+
+/** A TLS server that is none of ours; asks for a client certificate and takes any. */
+export async function startTlsServer(
+  pki: TestPki,
+  credential: TestCredential,
+  options: TlsOptions,
+  onSocket: (socket: TLSSocket) => void,
+) {
+  const sockets = new Set<Socket>()
+  const server = createTlsServer({
+    key: credential.keyPem,
+    cert: credential.chainPem,
+    ca: pki.rootPem,
+    requestCert: true,
+    rejectUnauthorized: false,
+    ...options,
+  })
+  server.on('connection', (socket: Socket) => sockets.add(socket))
+  server.on('tlsClientError', () => undefined)
+  server.on('secureConnection', (socket) => {
+    socket.on('error', () => undefined)
+    onSocket(socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
 }
 
 /** What an agent's listener answers to a client: `OK`, or the refusal. */
