@@ -4,10 +4,14 @@ export type { Certificate, TbsCertificate } from './certificate.ts'
 export { decodeCertificate, decodeTbsCertificate, MAX_CERTIFICATE_OCTETS } from './certificate.ts'
 export type { Csr, VerifiedCsr } from './csr.ts'
 export { assertKeyOnlyCsr, buildCsr, verifyCsr } from './csr.ts'
+export { oid } from './der/oid.ts'
+export * as der from './der/writer.ts'
+export { isDnsName } from './dns-name.ts'
 export type { TbsFields } from './encode-certificate.ts'
 export { encodeSigned, encodeTbsFields } from './encode-certificate.ts'
 export type { TlsAlert, X509Failure } from './errors.ts'
 export { X509_FAILURES, X509Error } from './errors.ts'
+export * as extension from './extension/encode.ts'
 export type {
   AccessDescription,
   AuthorityKeyId,

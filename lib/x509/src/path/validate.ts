@@ -60,15 +60,16 @@ export function validateChain(chain: readonly Uint8Array[], options: PathOptions
   // Top-down: nothing below an issuer is looked at before the issuer itself is good.
   checkValidity(anchor, options)
   checkCritical(anchor)
-  checkIssuer(anchor, issuers)
+  checkIssuer(anchor)
   for (let i = issuers.length - 1; i >= 0; i--) {
     const issuer = issuers[i]
     if (issuer === undefined) continue
     checkSignature(issuer, issuers[i + 1] ?? anchor)
     checkValidity(issuer, options)
     checkCritical(issuer)
-    checkIssuer(issuer, issuers.slice(0, i))
+    checkIssuer(issuer)
   }
+  checkPathLengths(path)
   checkSignature(leaf, issuers[0] ?? anchor)
   checkValidity(leaf, options)
   checkCritical(leaf)
@@ -108,8 +109,7 @@ function checkCritical({ extensions }: Certificate): void {
   }
 }
 
-/** @param below The CAs between this one and the leaf. */
-function checkIssuer({ extensions }: Certificate, below: readonly Certificate[]): void {
+function checkIssuer({ extensions }: Certificate): void {
   // "verify that the basicConstraints extension is present and that cA is set to TRUE": RFC 5280 §6.1.4 (k)
   if (extensions.basicConstraints?.isCa !== true) {
     throw new X509Error('issuer_not_a_ca', 'an issuing certificate is not of a CA')
@@ -120,10 +120,17 @@ function checkIssuer({ extensions }: Certificate, below: readonly Certificate[])
   if (extensions.keyUsage?.has('keyCertSign') !== true) {
     throw new X509Error('issuer_key_usage', 'an issuing certificate does not allow to sign certificates')
   }
-  // "the maximum number of non-self-issued intermediate certificates that may follow this certificate": §4.2.1.9
-  const { pathLength } = extensions.basicConstraints
-  if (pathLength !== undefined && below.filter((ca) => !ca.isSelfIssued).length > pathLength) {
-    throw new X509Error('path_length_exceeded', `a CA allows ${pathLength} CAs below it`)
+}
+
+/** "the maximum number of non-self-issued intermediate certificates that may follow this certificate": §4.2.1.9 */
+function checkPathLengths({ issuers, anchor }: Path): void {
+  let below = 0
+  for (const ca of [...issuers, anchor]) {
+    const allowed = ca.extensions.basicConstraints?.pathLength
+    if (allowed !== undefined && below > allowed) {
+      throw new X509Error('path_length_exceeded', `a CA allows ${allowed} CAs below it and has ${below}`)
+    }
+    if (!ca.isSelfIssued) below += 1
   }
 }
 
