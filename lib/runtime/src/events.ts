@@ -14,7 +14,9 @@ export type Events<Table extends EventTable> = {
   readonly [Name in keyof Table]: (fields: FieldsOf<Table[Name]>, error?: unknown) => void
 }
 
-export function event<Fields extends LogFields = NoFields>(level: LogLevel, message: string): EventKind<Fields> {
+export function event(level: LogLevel, message: string): EventKind<NoFields>
+export function event<Fields extends LogFields>(level: LogLevel, message: string): EventKind<Fields>
+export function event(level: LogLevel, message: string): EventKind<LogFields> {
   return { level, message }
 }
 
