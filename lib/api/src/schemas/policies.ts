@@ -78,7 +78,7 @@ export const PolicyVersion = Type.Object(
     active: Type.Boolean(),
     applied_at: Instant,
     applied_by: Type.String(),
-    rolled_back_from: Type.Union([Type.Integer(), Type.Null()]),
+    rolled_back_to: Type.Union([Type.Integer(), Type.Null()]),
     sha256: Type.String(),
     matrix: Type.Optional(Type.String()),
   },

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto'
+import type { Authority as AuthorityView } from '@vcc/api'
+import type { KeyStore } from '@vcc/keys'
+import { parseDuration } from '@vcc/runtime'
+import { encodePem, formatName } from '@vcc/x509'
+import { epochSeconds, isoOf } from '../epoch.ts'
+import { DomainError } from '../errors.ts'
+import type { Handlers } from '../http/handlers.ts'
+import type { Installation } from '../installation/installation.ts'
+import type { IssueDeps } from '../issuance/issue.ts'
+import type { Authorities, Authority } from './authority.ts'
+import { createIssuingCa } from './create.ts'
+import { HIERARCHY } from './hierarchy.ts'
+
+export interface AuthorityRouteDeps extends Omit<IssueDeps, 'installation'> {
+  readonly installation: Installation
+  readonly authorities: Authorities
+  readonly keys: KeyStore
+  readonly onChange: () => Promise<void>
+}
+
+const YEAR_MS = 365 * 86_400_000
+
+/** The CAs: which there are, their chains, and a further one. */
+export function authorityRoutes(deps: AuthorityRouteDeps): Pick<Handlers, 'caList' | 'caCreate' | 'caChain'> {
+  return {
+    caList: () => ({ items: deps.authorities.all().map((one) => view(one, deps.installation)) }),
+    caChain({ params }) {
+      const chain = deps.authorities.chainOf(params.ca_id)
+      return { ca_id: params.ca_id, chain_pem: chain.map((one) => encodePem('CERTIFICATE', one.der)).join('') }
+    },
+    async caCreate({ body }, { caller, requestId }) {
+      if (deps.authorities.all().some((one) => one.name === body.name)) {
+        throw new DomainError('authority_exists', `a CA ${body.name} exists already`)
+      }
+      const { installation } = deps
+      const row = HIERARCHY.issuing[0]
+      const notBefore = new Date(epochSeconds(deps.now()) * 1000 - 300_000)
+      const validityMs =
+        body.validity_period === undefined ? row.years * YEAR_MS : parseDuration(body.validity_period).ms
+      const classes = Object.values(installation.classes)
+      const created = await createIssuingCa(
+        {
+          name: body.name,
+          profile: row.profile,
+          commonName: `${row.commonName} ${body.name}`,
+          organizationName: installation.homeOrganization,
+          notBefore,
+          notAfter: new Date(notBefore.getTime() + validityMs),
+          classOids: classes,
+          nameConstraints: { permittedDns: [installation.domain], permittedUriHosts: [installation.trustDomain] },
+          grants: { organizations: [installation.homeOrganization], classes },
+        },
+        deps.authorities.root('mesh-root'),
+        { requester: { type: 'human', ref: caller.ref }, requestId, cause: 'request' },
+        deps,
+      )
+      await deps.authorities.reload()
+      await deps.onChange()
+      return view(created, installation)
+    },
+  }
+}
+
+function view(authority: Authority, installation: Installation): AuthorityView {
+  const { certificate, signer } = authority
+  const { kind } = certificate.publicKey
+  const classNames = Object.entries(installation.classes)
+  return {
+    ca_id: authority.caId,
+    name: authority.name,
+    kind: authority.kind,
+    parent_ca_id: authority.parentCaId ?? null,
+    organization_id: authority.organizationId ?? null,
+    subject_dn: formatName(certificate.subject),
+    key_algorithm: kind.type === 'ec' ? kind.curve : `RSA-${kind.bits}`,
+    key_held: signer.held === 'hsm' ? 'hsm' : 'software',
+    classes: classNames.filter(([, oid]) => authority.grants.classes.includes(oid)).map(([name]) => name),
+    state: authority.active ? 'active' : 'retired',
+    not_before: isoOf(epochSeconds(certificate.notBefore)),
+    expires_at: isoOf(epochSeconds(certificate.notAfter)),
+    fingerprint_sha256: createHash('sha256').update(certificate.der).digest('hex'),
+  }
+}

@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto'
+import { formatName } from '@vcc/x509'
+import { canonical } from '../audit/record.ts'
+import { change, many, query, type Unit } from '../database/unit.ts'
+import { epochSeconds } from '../epoch.ts'
+import type { Authority, Grants } from './authority.ts'
+
+export interface AuthorityRow {
+  readonly ca_id: string
+  readonly name: string
+  readonly kind: 'root' | 'issuing'
+  readonly profile: string
+  readonly parent_ca_id: string | null
+  readonly organization_id: string | null
+  readonly certificate_der: Uint8Array
+  readonly key_id: string
+  readonly state: 'active' | 'disabled' | 'revoked'
+  readonly grants: Grants
+}
+
+/** All CAs in order of creation. A few dozen at most. */
+export function* authorityRows(): Unit<readonly AuthorityRow[]> {
+  const rows = yield* many(
+    query
+      .selectFrom('certificate_authorities')
+      .select([
+        'ca_id',
+        'name',
+        'kind',
+        'profile',
+        'parent_ca_id',
+        'organization_id',
+        'certificate_der',
+        'key_id',
+        'state',
+        'grants',
+      ])
+      .orderBy('id')
+      .limit(1000),
+  )
+  return rows.map((row) => ({ ...row, grants: JSON.parse(row.grants) as Grants })) // written by this module only
+}
+
+/** Whether a CA may still sign, with this key: asked again in the last commit of an issuance. */
+export function* authorityMaySign(caId: string, keyId: string): Unit<boolean> {
+  const rows = yield* many(
+    query
+      .selectFrom('certificate_authorities')
+      .select(['state', 'key_id'])
+      .where('ca_id', '=', caId)
+      .where('state', '=', 'active')
+      .where('key_id', '=', keyId),
+  )
+  return rows.length === 1
+}
+
+export function* insertAuthority(authority: Authority, now: Date): Unit<void> {
+  const { certificate } = authority
+  yield* change(
+    query.insertInto('certificate_authorities').values({
+      ca_id: authority.caId,
+      name: authority.name,
+      kind: authority.kind,
+      profile: authority.profile,
+      parent_ca_id: authority.parentCaId ?? null,
+      organization_id: authority.organizationId ?? null,
+      purposes: '[]',
+      grants: canonical({ ...authority.grants }),
+      subject_dn: formatName(certificate.subject),
+      subject_der: certificate.subject.der,
+      serial_number: certificate.serialHex,
+      spki_sha256: certificate.publicKey.spkiSha256Hex,
+      certificate_der: certificate.der,
+      key_id: authority.signer.keyId,
+      state: 'active',
+      not_before: epochSeconds(certificate.notBefore),
+      expires_at: epochSeconds(certificate.notAfter),
+      created_at: epochSeconds(now),
+    }),
+  )
+}
+
+/** A root is its own issuer, and has no intent: see `createRoot`. */
+export function* insertRootCertificate(root: Authority, now: Date): Unit<void> {
+  const { certificate } = root
+  yield* change(
+    query.insertInto('certificates').values({
+      cert_id: randomUUID(),
+      issuing_ca_id: root.caId,
+      serial_number: certificate.serialHex,
+      organization_id: null,
+      service_id: null,
+      instance_id: null,
+      subject_dn: formatName(certificate.subject),
+      dns_names: '[]',
+      uri: null,
+      service_domain: null,
+      class: null,
+      template: null,
+      profile: root.profile,
+      purpose: 'ca',
+      cause: 'init',
+      spki_sha256: certificate.publicKey.spkiSha256Hex,
+      der: certificate.der,
+      crl_shard: 0,
+      auto_renewal: 0,
+      not_before: epochSeconds(certificate.notBefore),
+      expires_at: epochSeconds(certificate.notAfter),
+      created_at: epochSeconds(now),
+      state: 'issued',
+      revoked_at: null,
+      revocation_reason: null,
+      replaced_by: null,
+    }),
+  )
+}

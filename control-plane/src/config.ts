@@ -1,0 +1,96 @@
+import { CLOSED, type Config, DurationField, readYamlConfig, SecretFileField } from '@vcc/runtime'
+import { Type } from 'typebox'
+import type { ListenAddress } from './tls/listen.ts'
+
+const listen = (value: string, description: string) =>
+  Type.String({
+    default: value,
+    description,
+    pattern: '^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9.-]{1,253}):\\d{1,5}$',
+    patternHint: 'host:port, as in 127.0.0.1:8444',
+  })
+
+/** `vcc-control.yml`. The configuration reference is made from the descriptions. */
+export const ConfigShape = Type.Object(
+  {
+    data: Type.String({
+      minLength: 1,
+      default: '/var/lib/vcc-control',
+      description: 'Folder of the database and the key store, made by `vcc-control init`.',
+    }),
+    secrets: Type.Object(
+      {
+        database_key_file: SecretFileField({
+          default: '/etc/vcc-control/database.key',
+          description: 'Key of the database: 32 bytes, raw or as 64 hex digits. Outside the data folder.',
+        }),
+        key_store_key_file: SecretFileField({
+          default: '/etc/vcc-control/key-store.key',
+          description: 'Key that wraps the private keys of the software key store. Another one than the database key.',
+        }),
+      },
+      { ...CLOSED, default: {} },
+    ),
+    listen: Type.Object(
+      {
+        ui: listen('0.0.0.0:8443', 'UI and API without client certificates; before OIDC only health and OpenAPI.'),
+        agents: listen('0.0.0.0:8444', 'API for agents and holders of client certificates.'),
+        broker: listen('0.0.0.0:8883', 'Embedded MQTT broker (MQTTS).'),
+        metrics: listen('127.0.0.1:9460', 'Prometheus metrics and readiness, plain HTTP; keep it on localhost.'),
+      },
+      { ...CLOSED, default: {} },
+    ),
+    advertise: Type.Object(
+      {
+        api: Type.Array(Type.String({ pattern: '^https://', patternHint: 'an https:// URL', maxLength: 300 }), {
+          default: [],
+          maxItems: 16,
+          description: 'URLs under which agents reach `listen.agents`. Default: https://control.<domain>:<port>.',
+        }),
+        broker: Type.Array(Type.String({ pattern: '^mqtts://', patternHint: 'an mqtts:// URL', maxLength: 300 }), {
+          default: [],
+          maxItems: 16,
+          description: 'URLs under which agents reach the broker. Default: mqtts://control.<domain>:<port>.',
+        }),
+      },
+      { ...CLOSED, default: {} },
+    ),
+    drain: DurationField({
+      default: '10s',
+      maximumMs: 300_000,
+      description: 'How long open requests may take after SIGTERM.',
+    }),
+    log: Type.Object(
+      {
+        level: Type.Enum(['error', 'warn', 'info', 'debug'], {
+          default: 'info',
+          description: 'Least level that is logged.',
+        }),
+      },
+      { ...CLOSED, default: {} },
+    ),
+  },
+  CLOSED,
+)
+export type ControlConfig = Config<typeof ConfigShape>
+
+/** Environment variables that override the file. Secrets are named by file, never given. */
+export const CONFIG_ENVIRONMENT = {
+  VCC_CONTROL_DATA: 'data',
+  VCC_LOG_LEVEL: 'log.level',
+  VCC_DATABASE_KEY_FILE: 'secrets.database_key_file',
+  VCC_KEY_STORE_KEY_FILE: 'secrets.key_store_key_file',
+} as const
+
+export const DEFAULT_CONFIG_PATH = '/etc/vcc-control/vcc-control.yml'
+
+/** @throws {ConfigError} with every problem at once. */
+export function readControlConfig(path: string): Promise<ControlConfig> {
+  return readYamlConfig(path, ConfigShape, { env: CONFIG_ENVIRONMENT })
+}
+
+/** The pattern of the field let nothing else through. */
+export function listenAddress(text: string): ListenAddress {
+  const at = text.lastIndexOf(':')
+  return { host: text.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(text.slice(at + 1)) }
+}

@@ -1,0 +1,165 @@
+import type { Signer } from '@vcc/keys'
+import {
+  assembleCertificate,
+  assertNamesPermitted,
+  buildTbs,
+  type Certificate,
+  decodeCertificate,
+  decodeTbsCertificate,
+  issuerOf,
+  //LINT lintTbs,
+  type MeshNameConstraints,
+  type Name,
+  PROFILES,
+  type ProfileName,
+  type PublicKey,
+  type Tbs,
+  verifySignature,
+  X509Error,
+} from '@vcc/x509'
+import type { AuditDeps } from '../audit/append.ts'
+import type { Authority } from '../authority/authority.ts'
+import type { UnitAccess } from '../database/access.ts'
+import { isUniqueViolation } from '../database/errors.ts'
+import type { Unit } from '../database/unit.ts'
+import { DomainError } from '../errors.ts'
+import { drawSerial } from './serial.ts'
+import { abandonIntent, type CertificateRecord, completeIntent, openIntent } from './store.ts'
+
+/** Who asked: goes into the audit chain as a pseudonym or the name of a machine. */
+export interface Requester {
+  readonly type: 'human' | 'service' | 'system'
+  readonly ref: string
+}
+
+export interface CertificateOrder {
+  readonly issuer: Authority
+  readonly profile: ProfileName
+  readonly subject: Name
+  readonly publicKey: PublicKey
+  readonly notBefore: Date
+  readonly notAfter: Date
+  readonly uris?: readonly string[]
+  readonly dnsNames?: readonly string[]
+  readonly classOids?: readonly string[]
+  readonly nameConstraints?: MeshNameConstraints
+  readonly record: CertificateRecord
+  readonly requester: Requester
+  readonly requestId: string
+  /** What the intent's row remembers of why it exists. */
+  readonly references?: { readonly joinTokenId?: string; readonly predecessorSerial?: string }
+  /**
+   * Part of the first commit: binds the join token or idempotency key to this public key by compare-and-swap.
+   * A certificate it finds already issued for the same binding is the answer, and nothing is signed.
+   */
+  readonly bind?: (intent: { intentId: string; serialHex: string }) => Unit<Uint8Array | undefined>
+  /** Part of the last commit: whether identity and key are still allowed, and what points at the new certificate. */
+  readonly settle?: (issued: SettledCertificate) => Unit<void>
+}
+
+export interface SettledCertificate {
+  readonly certId: string
+  readonly serialHex: string
+  readonly issuingCaId: string
+  readonly der: Uint8Array
+}
+
+export interface Issued {
+  readonly certificate: Certificate
+  readonly issuingCaId: string
+}
+
+export interface IssueDeps {
+  readonly database: UnitAccess
+  readonly audit: AuditDeps
+  readonly installation: { readonly oidArc: string; readonly statusUrl: string }
+  /** Names this run of this process in the intents it owns. */
+  readonly owner: string
+  readonly now: () => Date
+}
+
+const SIGNER_DEADLINE_MS = 10_000
+
+/**
+ * Issues one certificate: reserve serial, build the TBS, judge that TBS, commit the intent, sign, verify, commit the
+ * certificate, answer. An intent is never signed twice; whatever stops in between leaves an orphan on record, revoked.
+ *
+ * Does not decide who may have which names: callers put only what registry and policy say into the order.
+ *
+ * @throws {DomainError} `issuance_refused` (profile, lint or name constraints), `signer_unavailable`, `issuance_lost`,
+ *   and whatever `bind` and `settle` throw.
+ */
+export async function issue(order: CertificateOrder, deps: IssueDeps): Promise<Issued> {
+  for (let attempt = 1; ; attempt++) {
+    const serialHex = drawSerial()
+    const tbs = admit(order, serialHex, deps)
+    try {
+      return await issueTbs(order, tbs, serialHex, deps)
+    } catch (error) {
+      if (attempt < 3 && isUniqueViolation(error)) continue // the serial was reserved before: draw another
+      throw error
+    }
+  }
+}
+
+/** Policy, name constraints and lint on the very bytes that would be signed. */
+function admit(order: CertificateOrder, serialHex: string, deps: IssueDeps): Tbs {
+  const { issuer } = order
+  try {
+    const tbs = buildTbs({
+      profile: order.profile,
+      serialHex,
+      issuer: issuerOf(issuer.certificate),
+      subject: order.subject,
+      publicKey: order.publicKey,
+      notBefore: order.notBefore,
+      notAfter: order.notAfter,
+      oidArc: deps.installation.oidArc,
+      ...(order.uris ? { uris: order.uris } : {}),
+      ...(order.dnsNames ? { dnsNames: order.dnsNames } : {}),
+      ...(order.classOids ? { classes: order.classOids } : {}),
+      ...(order.nameConstraints ? { nameConstraints: order.nameConstraints } : {}),
+      ...statusUrls(order.profile, issuer.caId, deps.installation.statusUrl),
+    })
+    assertNamesPermitted([issuer.certificate], decodeTbsCertificate(tbs.der))
+    //LINT lintTbs(tbs)
+    return tbs
+  } catch (cause) {
+    if (cause instanceof X509Error) throw new DomainError('issuance_refused', cause.message, { cause })
+    throw cause
+  }
+}
+
+async function issueTbs(order: CertificateOrder, tbs: Tbs, serialHex: string, deps: IssueDeps): Promise<Issued> {
+  const { issuer } = order
+  const opened = await deps.database.runUnit(() => openIntent(order, tbs, serialHex, deps))
+  if ('existing' in opened) return { certificate: decodeCertificate(opened.existing), issuingCaId: issuer.caId }
+  try {
+    const der = await signTbs(tbs, issuer.signer)
+    await deps.database.runUnit(() => completeIntent(order, opened.intent, der, deps))
+    return { certificate: decodeCertificate(der), issuingCaId: issuer.caId }
+  } catch (error) {
+    await deps.database.runUnit(() => abandonIntent(order, opened.intent, error, deps))
+    throw error
+  }
+}
+
+async function signTbs(tbs: Tbs, signer: Signer): Promise<Uint8Array> {
+  let signature: Uint8Array
+  try {
+    signature = await signer.sign(tbs.der, { signal: AbortSignal.timeout(SIGNER_DEADLINE_MS) })
+  } catch (cause) {
+    throw new DomainError('signer_unavailable', 'the signing key does not answer', { cause, hint: 'try again shortly' })
+  }
+  if (!verifySignature(signer.algorithm, signer.publicKey, tbs.der, signature)) {
+    throw new DomainError('signer_unavailable', 'the signing key gave a signature that does not verify')
+  }
+  return assembleCertificate(tbs, signer.algorithm, signature)
+}
+
+/** Fixed at issuance, even for endpoints that answer 404 until they exist. */
+function statusUrls(profile: ProfileName, caId: string, statusUrl: string) {
+  const base = statusUrl.replace(/\/+$/, '')
+  const urls = { crlUrl: `${base}/crl/${caId}/0.crl`, caIssuersUrl: `${base}/ca/${caId}.cer` }
+  return PROFILES[profile].statusUrls === 'mesh' ? { ...urls, ocspUrl: `${base}/ocsp` } : urls
+}

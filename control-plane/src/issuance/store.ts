@@ -1,0 +1,203 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { canonicalJson } from '@vcc/mesh'
+import { formatName, type Tbs } from '@vcc/x509'
+import { authorityMaySign } from '../authority/store.ts'
+import { change, many, query, type Unit } from '../database/unit.ts'
+import { epochSeconds } from '../epoch.ts'
+import { DomainError } from '../errors.ts'
+import { auditAbandoned, auditAttempt, auditOutcome } from './audit.ts'
+import type { CertificateOrder, IssueDeps } from './issue.ts'
+
+export type Purpose = 'vcc_service' | 'admin' | 'ca' | 'control' | 'broker' | 'state'
+export type Cause = 'join' | 'renewal' | 're-enrolment' | 'request' | 'init' | 'start'
+
+/** What the certificate's row holds beside what stands in the certificate. */
+export interface CertificateRecord {
+  readonly organization: string | null
+  readonly serviceId: string | null
+  readonly instanceId: string | null
+  readonly className: string | null
+  readonly template: string | null
+  readonly purpose: Purpose
+  readonly cause: Cause
+  readonly autoRenewal: boolean
+}
+
+export interface Intent {
+  readonly intentId: string
+  readonly serialHex: string
+  readonly issuingCaId: string
+}
+
+/** Longer than the signer's deadline and the last commit together; nobody else touches the intent before. */
+const LEASE_SECONDS = 60
+
+/** First commit: intent, audit row `attempt` and binding, or the certificate that the same binding got before. */
+export function* openIntent(
+  order: CertificateOrder,
+  tbs: Tbs,
+  serialHex: string,
+  deps: IssueDeps,
+): Unit<{ intent: Intent } | { existing: Uint8Array }> {
+  const intent: Intent = { intentId: randomUUID(), serialHex, issuingCaId: order.issuer.caId }
+  const existing = order.bind && (yield* order.bind({ intentId: intent.intentId, serialHex }))
+  if (existing !== undefined) return { existing }
+  const at = epochSeconds(deps.now())
+  yield* change(
+    query.insertInto('issuance_intents').values({
+      intent_id: intent.intentId,
+      issuing_ca_id: intent.issuingCaId,
+      serial_number: serialHex,
+      organization_id: order.record.organization,
+      service_id: order.record.serviceId,
+      instance_id: order.record.instanceId,
+      profile: order.profile,
+      spki_sha256: order.publicKey.spkiSha256Hex,
+      tbs_der: tbs.der,
+      certificate: canonicalJson(rowOf(order, serialHex, at)),
+      requested_by: order.requester.ref,
+      idempotency_scope: null,
+      idempotency_key: null,
+      join_token_id: order.references?.joinTokenId ?? null,
+      predecessor_serial: order.references?.predecessorSerial ?? null,
+      owner: deps.owner,
+      lease_until: at + LEASE_SECONDS,
+      created_at: at,
+      resolved_at: null,
+    }),
+  )
+  yield* auditAttempt(order, intent, tbs, deps)
+  return { intent }
+}
+
+/** Last commit: compare-and-swap from `open`, everything still allowed, certificate and audit row `outcome`. */
+export function* completeIntent(order: CertificateOrder, intent: Intent, der: Uint8Array, deps: IssueDeps): Unit<void> {
+  yield* resolve(intent, 'completed', deps)
+  const { caId, signer } = order.issuer
+  if (!(yield* authorityMaySign(caId, signer.keyId))) {
+    throw new DomainError('issuance_lost', 'the CA was withdrawn while it signed')
+  }
+  const certId = randomUUID()
+  yield* change(
+    query.insertInto('certificates').values({
+      ...rowOf(order, intent.serialHex, epochSeconds(deps.now())),
+      cert_id: certId,
+      der,
+      state: 'issued',
+      revoked_at: null,
+      revocation_reason: null,
+      replaced_by: null,
+    }),
+  )
+  if (order.settle) yield* order.settle({ certId, serialHex: intent.serialHex, issuingCaId: caId, der })
+  yield* auditOutcome(order, intent, { outcome: 'success', certificateSha256: sha256(der) }, deps)
+}
+
+/** What was signed, or may have been, stays on record: orphaned, and revoked as superseded. */
+export function* abandonIntent(order: CertificateOrder, intent: Intent, cause: unknown, deps: IssueDeps): Unit<void> {
+  const at = epochSeconds(deps.now())
+  const swapped = yield* change(
+    query
+      .updateTable('issuance_intents')
+      .set({ state: 'orphaned', resolved_at: at })
+      .where('intent_id', '=', intent.intentId)
+      .where('state', '=', 'open'),
+  )
+  if (swapped === 0) return
+  yield* insertOrphan(rowOf(order, intent.serialHex, at), at)
+  const reason = cause instanceof DomainError ? cause.code : 'internal'
+  yield* auditOutcome(order, intent, { outcome: 'failure', reason }, deps)
+}
+
+/**
+ * Resolves intents that nobody owns any more: all of other runs at start-up, later those past their lease.
+ * Answers how many became orphans.
+ */
+export function* resolveAbandoned(
+  which: { before: Date } | { notOwner: string },
+  deps: Pick<IssueDeps, 'now' | 'audit'>,
+): Unit<number> {
+  const at = epochSeconds(deps.now())
+  const open = query
+    .selectFrom('issuance_intents')
+    .select(['intent_id', 'certificate'])
+    .where('state', '=', 'open')
+    .limit(1000)
+  const rows = yield* many(
+    'before' in which
+      ? open.where('lease_until', '<', epochSeconds(which.before))
+      : open.where('owner', '!=', which.notOwner),
+  )
+  for (const row of rows) {
+    yield* change(
+      query
+        .updateTable('issuance_intents')
+        .set({ state: 'orphaned', resolved_at: at })
+        .where('intent_id', '=', row.intent_id)
+        .where('state', '=', 'open'),
+    )
+    const certificate = JSON.parse(row.certificate) as CertificateRow // written by openIntent
+    yield* insertOrphan(certificate, at)
+    yield* auditAbandoned(row.intent_id, certificate, deps)
+  }
+  return rows.length
+}
+
+function* resolve(intent: Intent, state: 'completed', deps: IssueDeps): Unit<void> {
+  const swapped = yield* change(
+    query
+      .updateTable('issuance_intents')
+      .set({ state, resolved_at: epochSeconds(deps.now()) })
+      .where('intent_id', '=', intent.intentId)
+      .where('state', '=', 'open')
+      .where('owner', '=', deps.owner),
+  )
+  if (swapped !== 1) throw new DomainError('issuance_lost', 'the issuance was resolved otherwise while it was signed')
+}
+
+function* insertOrphan(row: CertificateRow, at: number): Unit<void> {
+  yield* change(
+    query.insertInto('certificates').values({
+      ...row,
+      created_at: at,
+      cert_id: randomUUID(),
+      der: null,
+      state: 'orphaned',
+      revoked_at: at,
+      revocation_reason: 'superseded',
+      replaced_by: null,
+    }),
+  )
+}
+
+export type CertificateRow = ReturnType<typeof rowOf>
+
+function rowOf(order: CertificateOrder, serialHex: string, at: number) {
+  const { record } = order
+  return {
+    issuing_ca_id: order.issuer.caId,
+    serial_number: serialHex,
+    organization_id: record.organization,
+    service_id: record.serviceId,
+    instance_id: record.instanceId,
+    subject_dn: formatName(order.subject),
+    dns_names: canonicalJson(order.dnsNames ?? []),
+    uri: order.uris?.[0] ?? null,
+    service_domain: order.dnsNames?.[0] ?? null,
+    class: record.className,
+    template: record.template,
+    profile: order.profile as string,
+    purpose: record.purpose as string,
+    cause: record.cause,
+    spki_sha256: order.publicKey.spkiSha256Hex,
+    crl_shard: 0,
+    auto_renewal: record.autoRenewal ? (1 as const) : (0 as const),
+    not_before: epochSeconds(order.notBefore),
+    expires_at: epochSeconds(order.notAfter),
+    created_at: at,
+  }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

@@ -1,0 +1,55 @@
+import {
+  type CompiledPolicy,
+  compile,
+  indexPolicy,
+  type Matrix,
+  type Notice,
+  type PolicyIndex,
+  parseMatrix,
+} from '@vcc/policy'
+import type { ReadAccess } from '../database/access.ts'
+import type { Installation } from '../installation/installation.ts'
+import { type ServiceRow, servicesOf } from '../registry/store.ts'
+import { latestPolicy } from './store.ts'
+
+/** The matrix that decides now, resolved against the registry. */
+export interface PolicyInForce {
+  readonly version: number
+  readonly yaml: string
+  readonly compiled: CompiledPolicy
+  readonly index: PolicyIndex
+  readonly notices: readonly Notice[]
+}
+
+/** Reads and compiles what is in force; after each change of the matrix, or of services without an agent. */
+export async function readPolicyInForce(
+  installation: Installation,
+  database: ReadAccess,
+): Promise<PolicyInForce | undefined> {
+  const organization = installation.homeOrganization
+  const { policy, services } = await database.read(function* () {
+    return { policy: yield* latestPolicy(organization), services: yield* servicesOf(organization) }
+  })
+  if (policy === undefined) return undefined
+  const parsed = parseMatrix(policy.yaml, { organization, known: services.map((one) => one.service_name) })
+  if (!parsed.ok) throw new Error(`policy ${policy.version} in the database no longer parses`)
+  const compiled = compileFor(parsed.matrix, policy.version, services, installation)
+  const { version, yaml } = policy
+  return { version, yaml, compiled, index: indexPolicy(compiled), notices: parsed.notices }
+}
+
+export function compileFor(
+  matrix: Matrix,
+  version: number,
+  services: readonly ServiceRow[],
+  installation: Installation,
+): CompiledPolicy {
+  return compile({
+    trustDomain: installation.trustDomain,
+    version,
+    matrices: [matrix],
+    externals: services
+      .filter((service) => service.kind === 'external')
+      .map((service) => ({ organization: service.organization_id, service: service.service_name })),
+  })
+}

@@ -1,0 +1,47 @@
+import { PROBLEMS, type ProblemCode, type ProblemDocument } from '@vcc/api'
+import { DomainError, type Fault } from './errors.ts'
+
+/** RFC 9457 problem for whatever a handler threw. What we do not know is a bare 500: its text is for the log only. */
+export function problemFor(error: unknown, requestId: string): ProblemDocument {
+  if (error instanceof DomainError) return problem(error.code, requestId, error.message, error.hint, error.faults)
+  const code = frameworkCode(error)
+  return code === undefined ? problem('internal', requestId) : problem(code, requestId, messageOf(error))
+}
+
+export function problem(
+  code: ProblemCode,
+  requestId: string,
+  detail?: string,
+  hint?: string,
+  faults: readonly Fault[] = [],
+): ProblemDocument {
+  return {
+    type: `urn:vcc:problem:${code}`,
+    ...PROBLEMS[code],
+    code,
+    request_id: requestId,
+    ...(detail === undefined ? {} : { detail }),
+    ...(hint === undefined ? {} : { hint }),
+    ...(faults.length === 0 ? {} : { errors: faults.map((fault) => ({ ...fault })) }),
+  }
+}
+
+/** Fastify's own refusals of a request, before a handler runs. Others of its codes are our mistakes: 500. */
+const FRAMEWORK_CODES: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'media_type_unsupported',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'request_invalid',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'request_invalid',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'request_invalid',
+  FST_ERR_VALIDATION: 'request_invalid',
+  FST_ERR_BAD_URL: 'request_invalid',
+}
+
+function frameworkCode(error: unknown): ProblemCode | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
+  return FRAMEWORK_CODES[error.code]
+}
+
+function messageOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.message : undefined
+}

@@ -1,0 +1,203 @@
+import { createInterface } from 'node:readline/promises'
+import { KeyError, softwareStore } from '@vcc/keys'
+import {
+  CliError,
+  type Command,
+  createProgram,
+  isTerminal,
+  now,
+  parseDuration,
+  printResult,
+  readKeyFile,
+  showProgress,
+  withFormat,
+  writeOut,
+} from '@vcc/runtime'
+import { auditRows } from './audit/export.ts'
+import { verifyChain } from './audit/verify.ts'
+import { openAuthorities } from './authority/authority.ts'
+import { DEFAULT_CONFIG_PATH, readControlConfig } from './config.ts'
+import { DatabaseError, type DatabaseFailure } from './database/errors.ts'
+import { openForReading } from './database/open.ts'
+import { fingerprintOf, init } from './init/init.ts'
+import { checkOptions, type GivenOptions } from './init/options.ts'
+import { pathsOf } from './init/paths.ts'
+import { run } from './run/run.ts'
+import { VERSION } from './version.ts'
+
+/** `vcc-control`: makes, runs and checks an installation on its own machine. Everything else is `vcc-pki`, over the API. */
+export function program(): Command {
+  const root = createProgram(
+    'vcc-control',
+    'The control plane of VCC-PKI: CAs, enrolment, policies, signed state.',
+    VERSION,
+  )
+  root.addHelpText('after', HELP)
+  addInit(root)
+  addRun(root)
+  addAudit(root)
+  addFingerprint(root)
+  return root
+}
+
+const HELP = `
+First steps:
+  vcc-control init --status-url http://pki.example.org
+  vcc-control run
+  vcc-pki configure --api-url https://localhost:8444 --client-cert /var/lib/vcc-control/admin.pem \\
+      --fingerprint "$(vcc-control fingerprint)"`
+
+const config = (command: Command) => command.option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_PATH)
+
+interface InitFlags extends Omit<GivenOptions, 'statusUrl' | 'outageBudgetMs'> {
+  readonly config: string
+  readonly statusUrl?: string
+  readonly outageBudget: string
+  readonly format: 'text' | 'json'
+}
+
+function addInit(root: Command): void {
+  withFormat(config(root.command('init').description('Make an installation: roots, CAs, database, first admin.')))
+    .option(
+      '--status-url <url>',
+      'public http:// base of CRL and OCSP, fixed in every certificate; asked for on a terminal',
+    )
+    .option('--trust-domain <name>', 'SPIFFE trust domain (default vcc.internal)')
+    .option('--domain <name>', 'DNS domain of services (default: the trust domain)')
+    .option('--org <name>', 'home organisation (default brandenburg)')
+    .option('--oid-arc <oid>', 'arc of our OIDs; the default is an example and not yours')
+    .option('--root-key <kind>', 'RSA-4096 or P-384 (default RSA-4096)')
+    .option('--class <name...>', 'further certificate classes beside the five built in')
+    .option('--admin <account>', 'account of the first admin (default admin)')
+    .option('--outage-budget <duration>', 'how long agents work without control plane, 1h to 5d', '72h')
+    .addHelpText(
+      'after',
+      `
+Builds everything beside the data folder and moves it into place at the end; run again, it changes nothing.
+Keys of database and key store are made where the files named by the configuration are missing.
+
+Example:
+  vcc-control init --status-url http://pki.vcc.brandenburg.de --org brandenburg --root-key P-384`,
+    )
+    .action(async (flags: InitFlags) => {
+      const file = await readControlConfig(flags.config)
+      const statusUrl = flags.statusUrl ?? (await askStatusUrl())
+      const options = checkOptions({ ...flags, statusUrl, outageBudgetMs: parseDuration(flags.outageBudget).ms })
+      using progress = showProgress('making the installation')
+      const done = await init(options, file, { now, progress: (what) => progress.update(what) })
+      const result = {
+        created: done.created,
+        data: file.data,
+        trust_domain: done.installation.trustDomain,
+        fingerprint: done.fingerprint,
+        admin_file: done.adminFile,
+        profile: done.installation.profile,
+      }
+      printResult(flags.format, 'Installation', result, () =>
+        [
+          done.created ? `initialised ${file.data}` : `${file.data} is initialised already; nothing was changed`,
+          `trust domain     ${done.installation.trustDomain}`,
+          `root fingerprint ${done.fingerprint}`,
+          `first admin      ${done.adminFile} (key and certificate in one file: move it to the admin's machine)`,
+          'profile          one-person: ceremony and dual control are not in force',
+          'next             vcc-control run',
+        ].join('\n'),
+      )
+    })
+}
+
+async function askStatusUrl(): Promise<string> {
+  if (!isTerminal('stdin')) {
+    throw new CliError('usage', 'option_missing', '--status-url is missing', {
+      hint: 'the public http:// address under which CRLs and OCSP will be served, as in http://pki.example.org',
+    })
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return await terminal.question('Public http:// address of CRL and OCSP (fixed in every certificate): ')
+  } finally {
+    terminal.close()
+  }
+}
+
+function addRun(root: Command): void {
+  config(root.command('run').description('Serve API and broker until SIGTERM.')).action(
+    async (flags: { config: string }) => {
+      await run(await readControlConfig(flags.config))
+    },
+  )
+}
+
+function addAudit(root: Command): void {
+  const audit = root.command('audit').description('The audit chain.')
+  withFormat(
+    config(
+      audit
+        .command('verify')
+        .description('Prove the chain, or name the first broken row. Also while the control plane runs.'),
+    ),
+  ).action(async (flags: { config: string; format: 'text' | 'json' }) => {
+    const file = await readControlConfig(flags.config)
+    await using database = openForReading({
+      path: pathsOf(file.data).database,
+      key: await readKeyFile(file.secrets.database_key_file),
+    })
+    const verdict = await verifyChain(auditRows(database))
+    if (!verdict.ok) {
+      throw new CliError(
+        'signatureWrong',
+        'audit_chain_broken',
+        `row ${verdict.seq} breaks the audit chain: ${verdict.reason}`,
+        {
+          hint: 'everything before it is proved; keep the file as it is, and compare with the last export',
+        },
+      )
+    }
+    printResult(
+      flags.format,
+      'AuditVerdict',
+      { ok: true, rows: verdict.count, head: verdict.head.hash },
+      () => `${verdict.count} rows, unbroken; head ${verdict.head.seq} ${verdict.head.hash.slice(0, 32)}…`,
+    )
+  })
+}
+
+function addFingerprint(root: Command): void {
+  config(
+    root.command('fingerprint').description('Print SHA-256 of the mesh root, which agents compare at join.'),
+  ).action(async (flags: { config: string }) => {
+    const file = await readControlConfig(flags.config)
+    const paths = pathsOf(file.data)
+    await using database = openForReading({
+      path: paths.database,
+      key: await readKeyFile(file.secrets.database_key_file),
+    })
+    const keys = softwareStore({ folder: paths.keys, wrappingKey: await readKeyFile(file.secrets.key_store_key_file) })
+    const authorities = await openAuthorities({ database, keys })
+    writeOut(`${fingerprintOf(authorities)}\n`)
+  })
+}
+
+/** What an operator can do about a failure of our own libraries. */
+export function explainError(error: unknown): CliError | undefined {
+  if (error instanceof DatabaseError) {
+    return new CliError('failed', error.code, error.message, {
+      cause: error,
+      hint: DATABASE_HINTS[error.code] ?? undefined,
+    })
+  }
+  if (error instanceof KeyError) {
+    return new CliError('failed', error.code, error.message, {
+      cause: error,
+      hint: 'check secrets.key_store_key_file and the folder of keys',
+    })
+  }
+  return undefined
+}
+
+const DATABASE_HINTS: Partial<Record<DatabaseFailure, string>> = {
+  database_key_wrong: 'secrets.database_key_file must name the key this database was made with',
+  database_unreadable: 'does `data` in the configuration name the right folder? `vcc-control init` makes one',
+  database_newer_schema: 'this file was written by a newer version: upgrade this program',
+  database_locked: 'one control plane at a time works on a SQLite file; stop the other one first',
+}

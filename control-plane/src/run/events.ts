@@ -1,0 +1,34 @@
+import { defineEvents, event } from '@vcc/runtime'
+
+/** Everything the control plane writes to its log. */
+export const controlEvents = defineEvents({
+  started: event<{ version: string; agents: string; ui: string; broker: string; orphans: number }>(
+    'info',
+    'control plane serves',
+  ),
+  schema_migrated: event<{ from: number; to: number }>('info', 'the database was brought to the current schema'),
+  demo_arc: event<{ oidArc: string }>(
+    'warn',
+    'the OID arc is the sources’ example; a production mesh needs one of its own',
+  ),
+  request_answered: event<{ route: string; status: number; caller: string; requestId: string; durationMs: number }>(
+    'debug',
+    'request answered',
+  ),
+  request_failed: event<{ route: string; requestId: string }>('error', 'request failed'),
+  request_denied: event<{ route: string; caller: string; code: string; requestId: string }>('warn', 'request denied'),
+  state_published: event<{ kind: string; generation: number; instances: number }>('info', 'signed state published'),
+  state_failed: event('error', 'signed state could not be brought up to date'),
+  message_refused: event<{ instance: string; kind: string; code: string }>('warn', 'message of an agent refused'),
+  message_failed: event<{ instance: string; kind: string }>('error', 'message of an agent could not be worked on'),
+  broker_connected: event('info', 'connected to the broker'),
+  broker_disconnected: event('warn', 'the broker is away'),
+  broker_client_connected: event<{ clientId: string }>('debug', 'client connected to the embedded broker'),
+  broker_client_disconnected: event<{ clientId: string }>('debug', 'client left the embedded broker'),
+  broker_client_refused: event<{ clientId: string; why: string }>('warn', 'the embedded broker refused a client'),
+  identity_renewed: event<{ kind: string; serialHex: string }>('info', 'certificate of a listener renewed'),
+  intents_orphaned: event<{ count: number }>('warn', 'open issuance intents became orphans'),
+  job_failed: event<{ job: string }>('error', 'a scheduled job failed'),
+  database_broken: event('fatal', 'the database can no longer be written'),
+})
+export type ControlEvents = ReturnType<typeof controlEvents>

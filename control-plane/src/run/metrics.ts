@@ -1,0 +1,42 @@
+import { createMetrics } from '@vcc/runtime'
+
+/** Every metric of the control plane. */
+export const CONTROL_METRICS = {
+  vcc_api_requests_total: {
+    type: 'counter',
+    help: 'API requests answered, by route and status',
+    labels: { route: 'open', status: 'open' },
+  },
+  vcc_api_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Time to answer an API request',
+    labels: { route: 'open' },
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+  },
+  vcc_certificates_issued_total: { type: 'counter', help: 'Certificates issued, by cause', labels: { cause: 'open' } },
+  vcc_messages_refused_total: {
+    type: 'counter',
+    help: 'Messages of agents refused, by code',
+    labels: { code: 'open' },
+  },
+  vcc_state_published_total: {
+    type: 'counter',
+    help: 'Signed state documents published',
+    labels: { kind: ['fleet', 'agent'] },
+  },
+  vcc_broker_connected: { type: 'gauge', help: '1 while the control plane is connected to the broker' },
+  vcc_agents: {
+    type: 'gauge',
+    help: 'Registered instances, by whether they were heard of lately',
+    labels: { connected: ['yes', 'no'] },
+  },
+  vcc_policy_version: { type: 'gauge', help: 'Version of the policy in force; 0 without one' },
+  cert_expiry_days: {
+    type: 'gauge',
+    help: 'Days until a certificate of the control plane expires',
+    labels: { name: 'open' },
+  },
+  signing_ops_total: { type: 'counter', help: 'Signatures made by keys of CAs', labels: { authority: 'open' } },
+} as const
+
+export type ControlMetrics = ReturnType<typeof createMetrics<typeof CONTROL_METRICS>>
