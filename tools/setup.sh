@@ -65,11 +65,22 @@ npm_packages() {
   say 'installing npm packages (once, about a minute; Node 26 is one of them)'
   # No install scripts: Node 26 is a plain package, and native modules come prebuilt.
   quietly npm ci --ignore-scripts --no-audit --no-fund
+  link_node
   node_modules/.bin/node tools/installed.ts || fail 'npm did not install what the lockfile says'
   if [ -d node_modules/pkcs11js ]; then
     # Built, not shipped prebuilt. Debian's headers are right for it: it uses Node-API only.
     quietly npm rebuild $([ -d /usr/include/node ] && echo --nodedir=/usr) pkcs11js
   fi
+}
+
+# npm 9 drops the link to the binary when it drops the package for the other architecture, which has a bin of that name.
+link_node() {
+  local binary
+  for binary in node_modules/node-linux-*/bin/node; do
+    [ -x "$binary" ] || fail "there is no Node 26 for this machine ($(uname -sm))" 'hint: Linux on x86-64 or arm64 is needed'
+    ln -sfn "../${binary#node_modules/}" node_modules/.bin/node
+  done
+  node_modules/.bin/node --version >/dev/null || fail 'Node 26 does not start'
 }
 
 # Shows a command's output only when it fails.
