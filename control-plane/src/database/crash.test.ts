@@ -7,7 +7,7 @@ import { sql } from 'kysely'
 import { expect, test } from 'vitest'
 import { auditRows } from '../audit/export.ts'
 import { verifyChain } from '../audit/verify.ts'
-import { createDatabase, openDatabase } from './open.ts'
+import { createDatabase, openDatabase, openForReading } from './open.ts'
 import { type Scratch, scratch } from './scratch.ts'
 import { many, query } from './unit.ts'
 
@@ -29,6 +29,15 @@ for (const answers of [1, 200, 3_000]) {
     expect(await database.read(() => many({ compile: () => check }))).toEqual([{ integrity_check: 'ok' }])
   })
 }
+
+test('a reader needs no writer to read what kill -9 left in the log', async () => {
+  using place = scratch()
+  await createDatabase(place, deps).close()
+  const answered = await writeAndKill(place, 200)
+  await using reader = openForReading(place)
+  const verdict = await verifyChain(auditRows(reader))
+  expect(verdict.ok && verdict.count).toBeGreaterThanOrEqual(answered.length)
+})
 
 test('a second writer is refused with the holder named, until kill -9 frees the lock', async () => {
   using place = scratch()

@@ -101,7 +101,7 @@ describe('an open database', () => {
     })
   })
 
-  test('is SQLCipher 4, as an implementation of nobody here reads it', async () => {
+  test('has a first page that opens by the published design of SQLCipher 4', async () => {
     using place = scratch()
     await createDatabase(place, deps).close()
     const page = firstPage(readFileSync(place.path), place.key)
@@ -144,6 +144,18 @@ describe('an open database', () => {
     writeFileSync(place.path, '')
     await createDatabase(place, deps).close()
     await openDatabase(place, deps).close()
+  })
+
+  test('locked by a program that ignores the lock file refuses the unit, and goes on later', async () => {
+    using place = scratch()
+    await using database = createDatabase(place, deps)
+    const intruder = keyed(place)
+    intruder.exec('begin immediate')
+    const add = () => change(query.insertInto('organizations').values({ org_id: 'a', org_name: 'a', created_at: 1 }))
+    await expect(database.runUnit(add)).rejects.toMatchObject({ code: 'database_busy' })
+    intruder.exec('rollback')
+    intruder.close()
+    expect(await database.runUnit(add)).toBe(1)
   })
 
   test('whose file turns out damaged says so, and writes no more', async () => {

@@ -104,7 +104,7 @@ export interface CertificateAuthoritiesTable {
 export interface CertificatesTable {
   /** Grows with time of issuance: the key of paging. */
   id: RowId
-  /** Time-ordered (UUIDv7), so that its index grows at one end. */
+  /** Time-ordered (`randomUUIDv7`), so that its index grows at one end. */
   cert_id: Fixed<string>
   issuing_ca_id: Fixed<string>
   serial_number: Fixed<string>
