@@ -38,7 +38,7 @@ export function formatDuration(ms: number): string {
   return text === '' ? '0s' : text
 }
 
-export const DURATION = /^(\d+(ms|s|m|h|d|w))+$/
+const DURATION = /^(\d+(ms|s|m|h|d|w))+$/
 const PART = /(\d+)(ms|s|m|h|d|w)/g
 const UNITS: readonly (readonly [string, number])[] = [
   ['w', 604_800_000],

@@ -1,4 +1,4 @@
-/** What this library refuses, by code. The message is safe to show; `hint` says what to type; `cause` is for the log. */
+/** What this library refuses. The message is safe to show; `hint` says what to type; `cause` is for the log. */
 export const RUNTIME_FAILURES = {
   duration_invalid: 'a duration without units, or with unknown ones',
   file_missing: 'no file has this name',

@@ -172,7 +172,7 @@ describe('readFileBounded', () => {
       'a pipe nobody writes to',
       'file_not_regular',
       async () => {
-        execFileSync('mkfifo', [join(folder, 'pipe')])
+        execFileSync('/usr/bin/mkfifo', [join(folder, 'pipe')])
         return join(folder, 'pipe')
       },
     ],

@@ -1,5 +1,5 @@
 export { Command, Option } from 'commander'
-export { type Confirmation, confirm } from './cli/confirm.ts'
+export { ask, type Confirmation, confirm } from './cli/confirm.ts'
 export { CliError, EXIT, type ExitName } from './cli/exit.ts'
 export { showProgress } from './cli/progress.ts'
 export { FORMATS, type Format, printResult, withFormat } from './cli/result.ts'

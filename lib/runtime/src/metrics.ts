@@ -40,8 +40,8 @@ export type Metrics<Table extends MetricTable> = {
  * The metrics of one process, created from one closed table, beside the usual ones of the process (CPU, memory,
  * open files, event loop).
  *
- * A label that is `'open'` keeps 1,000 distinct values; further ones are counted as `other`, so that no caller can fill the
- * memory. `beforeText` runs before each exposition: for gauges that are read, not kept.
+ * A label that is `'open'` keeps 1,000 distinct values; further ones are counted as `other`, so that no caller can
+ * fill the memory. `beforeText` runs before each exposition: for gauges that are read, not kept.
  */
 export function createMetrics<const Table extends MetricTable>(
   table: Table,

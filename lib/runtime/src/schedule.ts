@@ -35,9 +35,9 @@ export interface ScheduleDeps {
 }
 
 /**
- * Runs jobs at wall-clock instants. A tick of at most 30 s compares them with the clock, so that neither the machine's sleep
- * nor an instant weeks ahead matters. A clock that is set back takes what is due with it: a job may then be early by its
- * own reckoning, and has to look.
+ * Runs jobs at wall-clock instants. A tick of at most 30 s compares them with the clock, so that neither the machine's
+ * sleep nor an instant weeks ahead matters. A clock that is set back takes what is due with it: a job may then be early
+ * by its own reckoning, and has to look.
  *
  * A job never runs twice at a time; different jobs do. Disposal aborts what runs and waits for it.
  * Does not keep the process alive.
@@ -131,7 +131,7 @@ interface Entry {
   moved: Date | undefined
 }
 
-/** The outcome is known at the deadline; `ended` resolves when the run has really ended, whatever it does with its signal. */
+/** The outcome is known at the deadline; `ended` resolves when the run has ended, whatever it does with its signal. */
 async function runOnce(job: Job, signal: AbortSignal): Promise<{ outcome: JobOutcome; ended: Promise<void> }> {
   let ended = Promise.resolve()
   const run = (aborted: AbortSignal) => {

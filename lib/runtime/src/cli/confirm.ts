@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { createInterface } from 'node:readline/promises'
-import { isTerminal, writeErr } from '../host.ts'
+import { isTerminal } from '../host.ts'
 import { CliError } from './exit.ts'
 import { printable } from './text.ts'
 
@@ -30,19 +30,24 @@ export async function confirm(confirmation: Confirmation): Promise<void> {
   }
   const expected = confirmation.expect ?? 'yes'
   const prompt = `${printable(confirmation.question)}\nType "${printable(expected)}" to go on: `
-  const answer = await (confirmation.ask ?? askTerminal(confirmation.signal))(prompt)
+  const { signal } = confirmation
+  const answer = await (confirmation.ask?.(prompt) ?? ask(prompt, signal === undefined ? {} : { signal }))
   if (answer.trim() !== expected)
     throw new CliError('failed', 'confirmation_refused', 'not confirmed; nothing was changed')
 }
 
-function askTerminal(signal: AbortSignal | undefined): (prompt: string) => Promise<string> {
-  return async (prompt) => {
-    writeErr(prompt)
-    const terminal = createInterface({ input: process.stdin, output: process.stderr, terminal: true })
-    try {
-      return await terminal.question('', signal === undefined ? {} : { signal })
-    } finally {
-      terminal.close()
-    }
+/**
+ * One line from the terminal, asked for on standard error. Nobody may be there: see `isTerminal`.
+ *
+ * @throws {CliError} `interrupted` for Ctrl-D; an AbortError for Ctrl-C, and when the signal aborts
+ */
+export async function ask(prompt: string, options: { signal?: AbortSignal } = {}): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr, terminal: true })
+  const closed = Promise.withResolvers<never>()
+  terminal.once('close', () => closed.reject(new CliError('interrupted', 'interrupted', 'no answer was given')))
+  try {
+    return await Promise.race([terminal.question(prompt, options), closed.promise])
+  } finally {
+    terminal.close()
   }
 }

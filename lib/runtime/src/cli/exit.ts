@@ -1,4 +1,4 @@
-/** What a command's exit code means. 10–15 are answers of a verifier: "proved wrong", apart from "could not decide" (2, 7). */
+/** What a command's exit code means. 10–15 are a verifier's: "proved wrong", apart from "could not decide" (2, 7). */
 export const EXIT = {
   done: 0,
   failed: 1,

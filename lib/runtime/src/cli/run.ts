@@ -13,7 +13,7 @@ import {
 import { CliError, EXIT, type ExitName } from './exit.ts'
 import { printable } from './text.ts'
 
-/** A program whose commands take their options after their name, suggest the right word, and never end the process themselves. */
+/** A program whose commands suggest the right word and never end the process themselves. */
 export function createProgram(name: string, description: string, version: string): Command {
   return new Command(name)
     .description(description)

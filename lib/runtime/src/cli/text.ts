@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 
-/** Foreign text made harmless for a terminal and a line: no escape sequences, control or direction-changing characters. */
+/** Foreign text made harmless for a terminal and a line: no escape sequences, no control or invisible characters. */
 export function printable(text: string): string {
   return stripVTControlCharacters(text).replace(UNPRINTABLE, (character) => {
     const number = (character.codePointAt(0) ?? 0).toString(16)

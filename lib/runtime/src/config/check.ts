@@ -6,7 +6,7 @@ import { discriminatorOf, type Node } from './shape.ts'
 export type FieldPath = readonly (string | number)[]
 export type Report = (path: FieldPath, message: string, hint?: string) => void
 
-/** The value with its defaults and durations, and every problem reported; what is wrong is `undefined` in the result. */
+/** The value with its defaults and durations. Every problem is reported; what has the wrong type is `undefined`. */
 export function checkValue(node: Node, value: unknown, path: FieldPath, report: Report): unknown {
   if (node.const !== undefined || node.enum !== undefined)
     return checkChoice(node.enum ?? [node.const ?? ''], value, path, report)
@@ -39,7 +39,7 @@ function checkObject(node: Node, value: Record<string, unknown>, path: FieldPath
   }
   const result: Record<string, unknown> = {}
   for (const [name, child] of Object.entries(properties)) {
-    // `key:` without a value is a slip of the pen as often as it is meant; the default is taken only when the field is absent.
+    // `key:` without a value is a slip of the pen: the default is taken only when the field is absent.
     const given = Object.hasOwn(value, name) ? value[name] : child.default
     if (given !== undefined) result[name] = checkValue(child, given, [...path, name], report)
     else if (node.required?.includes(name)) report([...path, name], 'is missing', child.description)

@@ -54,7 +54,8 @@ export function parseYamlConfig<const Shape extends ConfigShape>(
     const at = overrides.variableOf(fieldPath) ?? source.locate(fieldPath)
     problems.push({ at, field: formatPath(fieldPath), message, ...(hint === undefined ? {} : { hint }) })
   }
-  const config = checkValue(node, overrides.value, [], report) as Static<Shape> // every field was checked against the shape
+  // Every field is checked against the shape, or there is a problem.
+  const config = checkValue(node, overrides.value, [], report) as Static<Shape>
   if (problems.length === 0) options.check?.(config, (field, message, hint) => report(parsePath(field), message, hint))
   if (problems.length > 0) throw new ConfigError(problems)
   return config

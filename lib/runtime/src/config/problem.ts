@@ -41,7 +41,7 @@ export function didYouMean(word: string, known: Iterable<string>): string | unde
   return best
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours between two words. Words past 64 characters are not compared. */
+/** Insertions, deletions, replacements and swaps of neighbours. Words past 64 characters are not compared. */
 function distance(a: string, b: string): number {
   if (a.length > 64 || b.length > 64) return Number.POSITIVE_INFINITY
   let before: number[] = []

@@ -2,7 +2,10 @@ import { formatDuration } from '../duration.ts'
 import type { EnvironmentTable } from './environment.ts'
 import { type ConfigShape, discriminatorOf, type Node, nodeOf } from './shape.ts'
 
-/** The reference of a configuration in Markdown: every field with its type, default, variable and description. Same shape, same bytes. */
+/**
+ * The reference of a configuration in Markdown: every field with its type, default, variable and description.
+ * Same shape, same bytes.
+ */
 export function configReference(title: string, shape: ConfigShape, env: EnvironmentTable = {}): string {
   const variables = new Map(Object.entries(env).map(([variable, field]) => [field, variable]))
   const rows = rowsOf(nodeOf(shape), '', variables)

@@ -92,7 +92,8 @@ function assertKnown(node: Node, path: string): void {
 
 const KEYWORDS: ReadonlySet<string> = new Set(
   (
-    'type description default examples properties patternProperties additionalProperties required maxProperties items minItems ' +
-    'maxItems uniqueItems minLength maxLength pattern patternHint format minimum maximum minimumMs maximumMs enum const anyOf'
+    'type description default examples properties patternProperties additionalProperties required maxProperties ' +
+    'items minItems maxItems uniqueItems minLength maxLength pattern patternHint format minimum maximum ' +
+    'minimumMs maximumMs enum const anyOf'
   ).split(' '),
 )

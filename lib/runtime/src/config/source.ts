@@ -76,7 +76,8 @@ function offsetOf(document: Document, path: FieldPath): number {
 }
 
 function rangeStart(node: unknown): number {
-  return (node as YamlNode | null | undefined)?.range?.[0] ?? 0 // parsed nodes have a range; an empty document has no node
+  // Parsed nodes have a range; an empty document has no node.
+  return (node as YamlNode | null | undefined)?.range?.[0] ?? 0
 }
 
 function syntaxProblem(error: YAMLParseError | { code: string; message: string }, at: string): ConfigProblem {
