@@ -1,6 +1,6 @@
-import { createInterface } from 'node:readline/promises'
 import { KeyError, softwareStore } from '@vcc/keys'
 import {
+  ask,
   CliError,
   type Command,
   createProgram,
@@ -112,12 +112,7 @@ async function askStatusUrl(): Promise<string> {
       hint: 'the public http:// address under which CRLs and OCSP will be served, as in http://pki.example.org',
     })
   }
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return await terminal.question('Public http:// address of CRL and OCSP (fixed in every certificate): ')
-  } finally {
-    terminal.close()
-  }
+  return ask('Public http:// address of CRL and OCSP (fixed in every certificate): ')
 }
 
 function addRun(root: Command): void {

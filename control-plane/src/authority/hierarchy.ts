@@ -21,6 +21,9 @@ export const HIERARCHY = {
 
 export const ROOT_YEARS = 10
 
+/** No classical signature alone is to be relied on after this (BSI TR-02102-1). */
+export const CLASSICAL_SIGNATURES_END = new Date('2035-12-31T23:59:59Z')
+
 /** Where the name constraints of a profile apply; CAs off the mesh name no hosts. */
 export const CONSTRAINED: ReadonlySet<ProfileName> = new Set(['services-ca', 'external-ca', 'admin-ca', 'control-ca'])
 

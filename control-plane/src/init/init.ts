@@ -9,7 +9,7 @@ import { actorRef, drawActor } from '../audit/actors.ts'
 import { type AuditDeps, appendAudit } from '../audit/append.ts'
 import { type Authorities, type Authority, openAuthorities } from '../authority/authority.ts'
 import { createIssuingCa, createRoot } from '../authority/create.ts'
-import { CONSTRAINED, GRANTS_CLASSES, HIERARCHY, ROOT_YEARS } from '../authority/hierarchy.ts'
+import { CLASSICAL_SIGNATURES_END, CONSTRAINED, GRANTS_CLASSES, HIERARCHY, ROOT_YEARS } from '../authority/hierarchy.ts'
 import { adminOrder } from '../certificates/admin.ts'
 import type { ControlConfig } from '../config.ts'
 import { lockForWriting } from '../database/lock.ts'
@@ -167,7 +167,7 @@ async function createHierarchy(
   const roots = new Map<string, Authority>()
   for (const { profile, commonName } of HIERARCHY.roots) {
     progress(`${commonName} (${options.rootKey})`)
-    const notAfter = new Date(notBefore.getTime() + ROOT_YEARS * YEAR_MS)
+    const notAfter = new Date(Math.min(notBefore.getTime() + ROOT_YEARS * YEAR_MS, CLASSICAL_SIGNATURES_END.getTime()))
     const about = { profile, commonName, organizationName, spec: options.rootKey, notBefore, notAfter }
     roots.set(profile, await createRoot(about, requester, deps))
   }
