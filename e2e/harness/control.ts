@@ -1,0 +1,118 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { NODE, VCC_CONTROL, VCC_PKI } from './paths.ts'
+import { freePorts } from './ports.ts'
+import { eventually, type Finished, type RunningProcess, run, start } from './process.ts'
+
+export interface ControlPlane extends AsyncDisposable {
+  readonly folder: string
+  readonly configFile: string
+  readonly ports: { readonly ui: number; readonly agents: number; readonly broker: number; readonly metrics: number }
+  readonly fingerprint: string
+  readonly adminFile: string
+  readonly process: () => RunningProcess
+  /** Starts it again on the same data, after a stop or a kill. */
+  readonly restart: () => Promise<void>
+  /** `vcc-control …` on this installation. */
+  readonly control: (...args: string[]) => Promise<Finished>
+  /** `vcc-pki …` as the first admin. */
+  readonly pki: (...args: string[]) => Promise<Finished>
+  /** `vcc-pki … --format json`; throws with both streams when it fails. */
+  readonly pkiJson: (...args: string[]) => Promise<Record<string, unknown>>
+}
+
+export interface ControlOptions {
+  /** Where agents are told to find it: the test's own relays, for instance. */
+  readonly advertise?: { readonly api: string; readonly broker: string }
+  readonly rootKey?: 'P-384' | 'RSA-4096'
+  readonly initArgs?: readonly string[]
+}
+
+/** A real control plane: `init`, `run`, and `vcc-pki` configured as its admin. */
+export async function startControlPlane(folder: string, options: ControlOptions = {}): Promise<ControlPlane> {
+  await mkdir(folder, { recursive: true })
+  const [ui = 0, agents = 0, broker = 0, metrics = 0] = await freePorts(4)
+  const configFile = join(folder, 'vcc-control.yml')
+  const data = join(folder, 'data')
+  const advertise = options.advertise ?? { api: `https://127.0.0.1:${agents}`, broker: `mqtts://127.0.0.1:${broker}` }
+  await writeFile(
+    configFile,
+    [
+      `data: ${data}`,
+      'secrets:',
+      `  database_key_file: ${join(folder, 'secrets', 'database.key')}`,
+      `  key_store_key_file: ${join(folder, 'secrets', 'key-store.key')}`,
+      'listen:',
+      `  ui: 127.0.0.1:${ui}`,
+      `  agents: 127.0.0.1:${agents}`,
+      `  broker: 127.0.0.1:${broker}`,
+      `  metrics: 127.0.0.1:${metrics}`,
+      'advertise:',
+      `  api: ["${advertise.api}"]`,
+      `  broker: ["${advertise.broker}"]`,
+      '',
+    ].join('\n'),
+  )
+  const control = (...args: string[]) => run(NODE, [VCC_CONTROL, ...args, '--config', configFile])
+  const initArgs = [
+    '--status-url',
+    'http://pki.vcc.internal',
+    '--root-key',
+    options.rootKey ?? 'P-384',
+    ...(options.initArgs ?? []),
+  ]
+  succeeded(await control('init', ...initArgs))
+  const env = { VCC_PKI_CONFIG: join(folder, 'pki.json') }
+  const pki = (...args: string[]) => run(NODE, [VCC_PKI, ...args], { env })
+  const logFile = join(folder, 'vcc-control.log')
+  const startProcess = () =>
+    start({ name: 'vcc-control', command: NODE, args: [VCC_CONTROL, 'run', '--config', configFile], logFile })
+  let process = startProcess()
+  const ready = () =>
+    eventually('vcc-control serves', () => {
+      if (process.hasExited()) throw new Error(`vcc-control ended: ${process.output()}`)
+      return (
+        process.output().includes('"event":"service_ready"') && process.output().includes('"event":"broker_connected"')
+      )
+    })
+  await ready()
+  const fingerprint = succeeded(await control('fingerprint')).stdout.trim()
+  const adminFile = join(data, 'admin.pem')
+  succeeded(
+    await pki(
+      'configure',
+      '--api-url',
+      `https://127.0.0.1:${agents}`,
+      '--client-cert',
+      adminFile,
+      '--fingerprint',
+      fingerprint,
+    ),
+  )
+  return {
+    folder,
+    configFile,
+    ports: { ui, agents, broker, metrics },
+    fingerprint,
+    adminFile,
+    process: () => process,
+    async restart() {
+      await process.stop()
+      process = startProcess()
+      await ready()
+    },
+    control,
+    pki,
+    pkiJson: async (...args) =>
+      JSON.parse(succeeded(await pki(...args, '--format', 'json')).stdout) as Record<string, unknown>,
+    async [Symbol.asyncDispose]() {
+      await process.stop()
+    },
+  }
+}
+
+/** What a command printed, or an error that shows all of it. */
+export function succeeded(finished: Finished): Finished {
+  if (finished.code === 0) return finished
+  throw new Error(`exit ${finished.code}\n${finished.stdout}\n${finished.stderr}`)
+}
