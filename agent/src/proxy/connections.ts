@@ -14,16 +14,8 @@ export interface Party {
   readonly address?: string
 }
 
-/** Why a unit ended, beside the refusals: the closed list that goes with `Refusal['code']` into records. */
-export type EndCode =
-  | 'complete'
-  | 'aborted_by_caller'
-  | 'aborted_by_service'
-  | 'idle'
-  | 'half_close_deadline'
-  | 'certificate_expired'
-  | 'connection_too_old'
-  | 'retired'
+/** How a unit ended that was not refused or cut. */
+export type EndCode = 'complete' | 'aborted_by_caller' | 'aborted_by_service' | 'idle' | 'half_close_deadline'
 
 /** The one record that tells about a connection, or a request in HTTP mode, when it is over. */
 export interface CloseRecord {
@@ -47,9 +39,6 @@ export interface CloseRecord {
   readonly detail?: string
 }
 
-/** Why a unit is ended before its time. */
-export type CutReason = Refusal | { readonly code: EndCode; readonly rule: string; readonly detail?: string }
-
 /** What is decided about a unit under one snapshot. `Proof` is what the next stage demands. */
 export type Verdict<Proof = Permit> =
   | { readonly allowed: true; readonly rule: string; readonly proof: Proof }
@@ -71,7 +60,7 @@ export interface Unit {
   /** When it must be over, whatever the matrix says: the earlier end of both certificates. */
   validUntil(): Date | undefined
   /** Cuts it: the owner destroys what carries it and then calls `release`. */
-  cut(why: CutReason): void
+  cut(why: Refusal): void
 }
 
 export interface Registry {
@@ -84,8 +73,8 @@ export interface Registry {
   /** Decides every live unit under the current snapshot and cuts those it no longer allows. */
   reassess(): { readonly decided: number; readonly cut: number }
   /** Cuts one unit and keeps the reason for its record. */
-  cut(unit: Unit, why: CutReason): void
-  cutAll(why: CutReason): number
+  cut(unit: Unit, why: Refusal): void
+  cutAll(why: Refusal): number
   readonly size: () => number
   readonly count: (direction: Direction, unit: CloseRecord['unit']) => number
   /** Settles when nothing is alive any more, or at the deadline; says which. */
@@ -121,6 +110,8 @@ export function createRegistry(deps: RegistryDeps): Registry {
     for (;;) {
       const snapshot = deps.current()
       if (snapshot === undefined) return { allowed: false, refusal: { code: 'not_ready', rule: 'state' }, snapshot }
+      const cutBy = live.get(unit)?.cutBy
+      if (cutBy !== undefined) return { allowed: false, refusal: cutBy, snapshot }
       const verdict = guarded(snapshot, deps.now(), decide)
       if (deps.current() !== snapshot) continue
       const held = live.get(unit)
@@ -128,7 +119,12 @@ export function createRegistry(deps: RegistryDeps): Registry {
         held.generation = formatGeneration(snapshot.label)
         if (verdict.allowed) held.rule = verdict.rule
       }
-      deps.metrics.decision(unit.direction, unit.source.id, unit.target.id, verdict.allowed ? 'allowed' : verdict.refusal.code)
+      deps.metrics.decision(
+        unit.direction,
+        unit.source.id,
+        unit.target.id,
+        verdict.allowed ? 'allowed' : verdict.refusal.code,
+      )
       scheduleFor(unit, snapshot)
       return { ...verdict, snapshot }
     }
@@ -140,7 +136,8 @@ export function createRegistry(deps: RegistryDeps): Registry {
     decide: (snapshot: Snapshot, now: Date) => Verdict<Proof>,
   ): Verdict<Proof> {
     if (now > snapshot.enforceUntil) return { allowed: false, refusal: { code: 'state_expired', rule: 'state' } }
-    if (now > snapshot.self.notAfter) return { allowed: false, refusal: { code: 'own_certificate_expired', rule: 'identity' } }
+    if (now > snapshot.self.notAfter)
+      return { allowed: false, refusal: { code: 'own_certificate_expired', rule: 'identity' } }
     return decide(snapshot, now)
   }
 
@@ -170,7 +167,7 @@ export function createRegistry(deps: RegistryDeps): Registry {
     const snapshot = deps.current()
     const now = deps.now()
     let next = Number.POSITIVE_INFINITY
-    for (const [unit, held] of [...live]) {
+    for (const [unit, held] of live) {
       flushBytes(unit, held)
       const why = overdue(unit, snapshot, now)
       if (why !== undefined) cut(unit, why)
@@ -180,7 +177,7 @@ export function createRegistry(deps: RegistryDeps): Registry {
     wake(Math.min(next, snapshot?.enforceUntil.getTime() ?? next))
   }
 
-  function overdue(unit: Unit, snapshot: Snapshot | undefined, now: Date): CutReason | undefined {
+  function overdue(unit: Unit, snapshot: Snapshot | undefined, now: Date): Refusal | undefined {
     if (snapshot !== undefined && now > snapshot.enforceUntil) return { code: 'state_expired', rule: 'state' }
     const validUntil = unit.validUntil()
     if (validUntil !== undefined && now > validUntil) return { code: 'certificate_expired', rule: 'identity' }
@@ -188,9 +185,9 @@ export function createRegistry(deps: RegistryDeps): Registry {
     return undefined
   }
 
-  function cut(unit: Unit, why: CutReason): void {
+  function cut(unit: Unit, why: Refusal): void {
     const held = live.get(unit)
-    if (held === undefined) return
+    if (held === undefined || held.cutBy !== undefined) return
     held.cutBy = why
     unit.cut(why)
   }
@@ -218,7 +215,7 @@ export function createRegistry(deps: RegistryDeps): Registry {
       flushBytes(unit, held)
       deps.metrics.closed(unit.direction, unit.unit)
       deps.onClose(recordOf(unit, held, end, deps.now()))
-      if (live.size === 0) for (const done of [...waiting]) done()
+      if (live.size === 0) for (const done of waiting) done()
     },
     reassess() {
       const snapshot = deps.current()
@@ -307,7 +304,7 @@ interface Held {
   generation: string
   countedIn: number
   countedOut: number
-  cutBy: CutReason | undefined
+  cutBy: Refusal | undefined
 }
 
 const END_CODES: ReadonlySet<string> = new Set<EndCode>([
@@ -316,7 +313,6 @@ const END_CODES: ReadonlySet<string> = new Set<EndCode>([
   'aborted_by_service',
   'idle',
   'half_close_deadline',
-  'retired',
 ])
 const MAX_SLEEP_MS = 5_000
 const MIN_SLEEP_MS = 10

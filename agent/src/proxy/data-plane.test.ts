@@ -12,8 +12,20 @@ test('an allowed TCP call is carried, and both sides write the same connection i
   const out = await mesh.caller.record((record) => record.direction === 'outbound')
   const into = await mesh.callee.record((record) => record.direction === 'inbound')
   expect(out.connection).toBe(into.connection)
-  expect(out).toMatchObject({ result: 'carried', code: 'complete', rule: 'argus.allowed_outbound[0]', bytesIn: 5, bytesOut: 5 })
-  expect(into).toMatchObject({ result: 'carried', code: 'complete', source: { class: 'mtls_certificate' }, bytesIn: 5, bytesOut: 5 })
+  expect(out).toMatchObject({
+    result: 'carried',
+    code: 'complete',
+    rule: 'argus.allowed_outbound[0]',
+    bytesIn: 5,
+    bytesOut: 5,
+  })
+  expect(into).toMatchObject({
+    result: 'carried',
+    code: 'complete',
+    source: { class: 'mtls_certificate' },
+    bytesIn: 5,
+    bytesOut: 5,
+  })
   expect(into.source.id).toBe('spiffe://vcc.internal/org/brandenburg/svc/argus')
   expect(out.target.id).toBe('spiffe://vcc.internal/org/brandenburg/svc/covina')
 })

@@ -69,7 +69,13 @@ export function createDataPlane(config: ProxyConfig, deps: DataPlaneDeps): DataP
   let starting: Promise<void> | undefined
 
   const current = () => snapshot
-  const registry = createRegistry({ current, now: deps.now, maxConnectionAgeMs: limits.maxConnectionAgeMs, onClose: deps.onClose, metrics: deps.metrics })
+  const registry = createRegistry({
+    current,
+    now: deps.now,
+    maxConnectionAgeMs: limits.maxConnectionAgeMs,
+    onClose: deps.onClose,
+    metrics: deps.metrics,
+  })
   const addresses = createAddressBook(deps)
   const names = createNames({ now: deps.now, servers: config.nameServers })
   const newId = () => randomBytes(CONNECTION_ID_BYTES).toString('hex')
@@ -91,7 +97,9 @@ export function createDataPlane(config: ProxyConfig, deps: DataPlaneDeps): DataP
       { name: 'inbound', endpoint: inbound?.endpoint() },
       ...outbounds.map((outbound) => ({ name: outbound.upstream, endpoint: outbound.endpoint() })),
     ]
-    return bound.flatMap(({ name, endpoint }) => (endpoint === undefined ? [] : [{ name, endpoint: formatSocketAddress(endpoint) }]))
+    return bound.flatMap(({ name, endpoint }) =>
+      endpoint === undefined ? [] : [{ name, endpoint: formatSocketAddress(endpoint) }],
+    )
   }
 
   async function lookAtSelf(applied: Snapshot): Promise<SelfCheck | undefined> {
@@ -154,7 +162,8 @@ export function createDataPlane(config: ProxyConfig, deps: DataPlaneDeps): DataP
       await starting?.catch(() => undefined)
       registry.cutAll({ code: 'draining', rule: 'limits' })
       http?.[Symbol.dispose]()
-      await Promise.all([inbound, ...outbounds].map((part) => part?.[Symbol.asyncDispose]()))
+      const parts = inbound === undefined ? outbounds : [inbound, ...outbounds]
+      await Promise.all(parts.map((part) => part[Symbol.asyncDispose]()))
       registry[Symbol.dispose]()
     },
   }

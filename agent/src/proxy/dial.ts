@@ -26,7 +26,7 @@ export interface UpstreamConnection {
   /** Absent for external services. */
   readonly tls: Tls | undefined
   /** Seen as a failure by the other side, never as an end of data. */
-  reset(): void
+  readonly reset: () => void
 }
 
 /** The unit of an outbound connection; who carries its bytes says how they are counted and how it is cut. */
@@ -74,7 +74,9 @@ export async function dial(
     return await tryAddresses(unit, target, signal, deps)
   } catch (error) {
     const refusal =
-      error instanceof RefusedError ? error : refused({ code: 'upstream_failed', rule: 'upstream', detail: String(error) }, unit)
+      error instanceof RefusedError
+        ? error
+        : refused({ code: 'upstream_failed', rule: 'upstream', detail: String(error) }, unit)
     const { code, rule, detail } = refusal.refusal
     deps.registry.release(unit, { code, rule, ...(detail === undefined ? {} : { detail }) })
     throw refusal
@@ -131,25 +133,34 @@ async function attempt(
   const snapshot = deps.current()
   if (snapshot === undefined) throw refused({ code: 'not_ready', rule: 'state' }, unit)
   unit.target = { id: upstream.id, address: `${address.host}:${address.port}` }
-  const raw = await connectTo({ kind: 'tcp', host: address.host, port: address.port }, deps.limits.connectMs, signal).catch((cause) => {
+  const raw = await connectTo(
+    { kind: 'tcp', host: address.host, port: address.port },
+    deps.limits.connectMs,
+    signal,
+  ).catch((cause: unknown) => {
     const code = cause instanceof ConnectTimeout ? 'upstream_timeout' : 'upstream_unreachable'
-    throw refused({ code, rule: 'upstream', detail: String(cause.message) }, unit)
+    throw refused({ code, rule: 'upstream', detail: String(cause) }, unit)
   })
   raw.on('error', ignore)
   try {
     if (upstream.kind === 'external') {
-      const socket = await connectExternal(raw, upstream.trust, address, { deadlineMs: deps.limits.handshakeMs, signal }).catch((cause) => {
-        throw refused({ code: 'upstream_not_trusted', rule: 'upstream', detail: String(cause.message) }, unit)
+      const socket = await connectExternal(raw, upstream.trust, address, {
+        deadlineMs: deps.limits.handshakeMs,
+        signal,
+      }).catch((cause: unknown) => {
+        throw refused({ code: 'upstream_not_trusted', rule: 'upstream', detail: String(cause) }, unit)
       })
       const verdict = deps.registry.decideAgain(unit, unit.decideExternal)
       if (!verdict.allowed) throw refused(verdict.refusal, unit)
       const reset = () => resetBoth(socket, raw)
+      unit.stands(reset)
       return { socket, unit, permit: verdict.proof, mode: upstream.mode, tls: undefined, reset }
     }
     const socket = await shakeHands(raw, upstream.id, snapshot, unit, signal, deps)
     const permit = admitPeer(socket, snapshot, unit, deps)
     await awaitOk(socket, unit, signal, deps.limits.answerMs)
     const reset = () => resetBoth(socket, raw)
+    unit.stands(reset)
     return { socket, unit, permit, mode: upstream.mode, tls: snapshot.tls, reset }
   } catch (error) {
     resetSocket(raw)
@@ -230,7 +241,10 @@ export function connectionId(socket: TLSSocket): string {
 function awaitOk(socket: TLSSocket, unit: Unit, signal: AbortSignal, deadlineMs: number): Promise<void> {
   const read = answerReader()
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => fail({ code: 'upstream_timeout', rule: 'upstream', detail: 'no answer' }), deadlineMs)
+    const timer = setTimeout(
+      () => fail({ code: 'upstream_timeout', rule: 'upstream', detail: 'no answer' }),
+      deadlineMs,
+    )
     const fail = (refusal: Refusal) => {
       settle()
       reject(refused(refusal, unit))
@@ -265,16 +279,24 @@ function awaitOk(socket: TLSSocket, unit: Unit, signal: AbortSignal, deadlineMs:
 
 interface DialingUnit extends DialUnit {
   shown(evidence: Evidence, snapshot: Snapshot): void
-  decideEdge(snapshot: Snapshot): Verdict<unknown>
-  decideCall(snapshot: Snapshot, now: Date): Verdict
-  decideExternal(snapshot: Snapshot): Verdict
+  /** From here on there is something to reset, whether or not anybody carries bytes yet. */
+  stands(reset: () => void): void
+  readonly decideEdge: (snapshot: Snapshot) => Verdict<unknown>
+  readonly decideCall: (snapshot: Snapshot, now: Date) => Verdict
+  readonly decideExternal: (snapshot: Snapshot) => Verdict
 }
 
-function createUnit(target: WorkloadId, callerAddress: string | undefined, given: AbortController, deps: DialDeps): DialingUnit {
+function createUnit(
+  target: WorkloadId,
+  callerAddress: string | undefined,
+  given: AbortController,
+  deps: DialDeps,
+): DialingUnit {
   let evidence: Evidence | undefined
   let external = false
   let validUntil: Date | undefined
   let carrier: Carrier | undefined
+  let reset: (() => void) | undefined
   const source = selfParty(deps.current(), callerAddress)
   const unit: DialingUnit = {
     connection: deps.newId(),
@@ -291,8 +313,12 @@ function createUnit(target: WorkloadId, callerAddress: string | undefined, given
     },
     validUntil: () => validUntil,
     cut(why) {
+      given.abort(refused(why, unit))
       if (carrier !== undefined) carrier.cut(why)
-      else given.abort(why)
+      else reset?.()
+    },
+    stands(by) {
+      reset = by
     },
     carriedBy(by) {
       carrier = by
@@ -360,9 +386,7 @@ function isWorthAnother(error: RefusedError): boolean {
 
 function abortReason(signal: AbortSignal, unit: Unit): RefusedError {
   const why: unknown = signal.reason
-  if (typeof why === 'object' && why !== null && 'code' in why && 'rule' in why) {
-    return refused(why as Refusal, unit) // what `cut` was given
-  }
+  if (why instanceof RefusedError) return why
   return refused({ code: 'upstream_failed', rule: 'upstream', detail: 'the caller has gone' }, unit)
 }
 

@@ -1,4 +1,4 @@
-import { lstat, chmod, unlink } from 'node:fs/promises'
+import { chmod, lstat, unlink } from 'node:fs/promises'
 import { connect, isIP, type Server, type Socket } from 'node:net'
 import { formatSocketAddress, type SocketAddress } from '../address.ts'
 
@@ -34,7 +34,11 @@ export async function listenOn(server: Server, endpoint: SocketAddress): Promise
   if (endpoint.kind === 'unix') await removeDeadSocket(endpoint.path)
   await new Promise<void>((resolve, reject) => {
     const failed = (cause: Error) =>
-      reject(new ListenError('listen_failed', `cannot listen on ${formatSocketAddress(endpoint)}: ${cause.message}`, { cause }))
+      reject(
+        new ListenError('listen_failed', `cannot listen on ${formatSocketAddress(endpoint)}: ${cause.message}`, {
+          cause,
+        }),
+      )
     server.once('error', failed)
     server.listen({ ...placeOf(endpoint), backlog: BACKLOG }, () => {
       server.off('error', failed)
@@ -48,13 +52,21 @@ export async function listenOn(server: Server, endpoint: SocketAddress): Promise
 export function boundEndpoint(server: Server): SocketAddress | undefined {
   const address = server.address()
   if (address === null) return undefined
-  return typeof address === 'string' ? { kind: 'unix', path: address } : { kind: 'tcp', host: address.address, port: address.port }
+  return typeof address === 'string'
+    ? { kind: 'unix', path: address }
+    : { kind: 'tcp', host: address.address, port: address.port }
 }
 
 /** Connects, half-open capable and with keep-alive. Rejects at `deadlineMs`, with the socket destroyed. */
 export function connectTo(endpoint: SocketAddress, deadlineMs: number, signal?: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ ...placeOf(endpoint), allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS })
+    const socket = connect({
+      ...placeOf(endpoint),
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+    })
     const timer = setTimeout(() => fail(new ConnectTimeout()), deadlineMs)
     const onAbort = () => fail(new Error('given up'))
     signal?.addEventListener('abort', onAbort, { once: true })
@@ -78,7 +90,10 @@ export function connectTo(endpoint: SocketAddress, deadlineMs: number, signal?: 
   })
 }
 
-/** Ends a socket so that the other side sees a failure, not an end of data: RST where there is TCP. */
+/**
+ * Ends a plain socket so that the other side sees a failure, not an end of data: RST where there is TCP. Of a TLS socket
+ * reset the TCP socket below: its own end would read as an end of data.
+ */
 export function resetSocket(socket: Socket): void {
   socket.on('error', ignore)
   if (socket.destroyed) return

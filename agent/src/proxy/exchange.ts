@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { CutReason, Direction, Party, Registry, Unit } from './connections.ts'
+import type { Direction, Party, Registry, Unit } from './connections.ts'
 import type { RequestHead } from './http-head.ts'
-import { type Lane, type LaneConnection, LanesClosed, LanesFull, type Lanes } from './http-lanes.ts'
+import { type Lane, type LaneConnection, type Lanes, LanesClosed, LanesFull } from './http-lanes.ts'
 import { type RelayCount, type RelayEnd, relay } from './http-relay.ts'
 import { sendProblem } from './problem.ts'
 import { type ForeignRefusal, type Refusal, RefusedError } from './refusal.ts'
@@ -11,12 +11,22 @@ export interface RequestUnit extends Unit {
   readonly http: { readonly method: string; status: number | null }
   readonly count: RelayCount
   /** Set once there is something to break off. */
-  onCut: ((why: CutReason) => void) | undefined
+  onCut: ((why: Refusal) => void) | undefined
 }
 
 export interface ExchangeDeps {
   readonly registry: Registry
   readonly now: () => Date
+}
+
+/** A request as this agent got it. */
+export interface Incoming {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** The caller waits for `100 Continue`. */
+  readonly continues: boolean
+  /** Breaks the caller's connection off so that it is seen as a failure. */
+  readonly reset: () => void
 }
 
 /** What a failure on the way to the next hop is called, beside which side this agent stands. */
@@ -79,7 +89,7 @@ export function createRequestUnit(
 export async function exchange<C extends LaneConnection>(
   unit: RequestUnit,
   head: RequestHead,
-  incoming: { readonly request: IncomingMessage; readonly response: ServerResponse; readonly continues: boolean },
+  incoming: Incoming,
   lanes: Lanes<C>,
   hop: HopNames,
   deps: ExchangeDeps,
@@ -91,7 +101,7 @@ export async function exchange<C extends LaneConnection>(
   response.once('close', onClose)
   unit.onCut = (why) => {
     given.abort()
-    refuse(unit, response, asRefusal(why), hop.side, deps)
+    refuse(unit, response, why, hop.side, deps)
   }
   try {
     let end: RelayEnd | undefined
@@ -104,10 +114,10 @@ export async function exchange<C extends LaneConnection>(
       onLane(lane.connection)
       // The body is asked for only now, when somebody is there to take it.
       if (incoming.continues && attempt === 1) response.writeContinue()
-      const relayed = relay(head, request, response, lane, unit.count)
+      const relayed = relay(head, request, response, lane, unit.count, incoming.reset)
       unit.onCut = (why) => {
         relayed.abort()
-        if (!response.headersSent) refuse(unit, response, asRefusal(why), hop.side, deps)
+        if (!response.headersSent) refuse(unit, response, why, hop.side, deps)
       }
       end = await relayed.ended
       if (end.how !== 'failed' || !end.repeatable) break
@@ -134,7 +144,11 @@ export function refuse(
     const context = { side: told.side, source: unit.source.id, target: unit.target.id, connection: told.connection }
     unit.http.status = sendProblem(response, refusal, context, { close: !response.req.complete })
   }
-  deps.registry.release(unit, { code: refusal.code, rule: refusal.rule, ...(refusal.detail === undefined ? {} : { detail: refusal.detail }) })
+  deps.registry.release(unit, {
+    code: refusal.code,
+    rule: refusal.rule,
+    ...(refusal.detail === undefined ? {} : { detail: refusal.detail }),
+  })
 }
 
 /** A refusal that another agent made, or this one under a connection of its own. */
@@ -175,8 +189,4 @@ function refusalOf(error: unknown, hop: HopNames): Refusal | Told {
 /** The next hop does not take connections. */
 export class HopUnreachable extends Error {
   override readonly name = 'HopUnreachable'
-}
-
-function asRefusal(why: CutReason): ForeignRefusal {
-  return why
 }

@@ -60,7 +60,9 @@ export interface IssuerRow {
 
 export type PeerMemory = Map<string, { readonly peer: PeerIdentity; readonly validFrom: Date }>
 
-export type Judgement = { readonly ok: true; readonly peer: PeerIdentity } | { readonly ok: false; readonly refusal: Refusal }
+export type Judgement =
+  | { readonly ok: true; readonly peer: PeerIdentity }
+  | { readonly ok: false; readonly refusal: Refusal }
 
 export function evidenceOf(socket: TLSSocket): Evidence {
   const chain: Uint8Array[] = []

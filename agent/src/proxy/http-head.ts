@@ -11,7 +11,9 @@ export interface RequestHead {
   readonly hasBody: boolean
 }
 
-export type HeadResult = { readonly ok: true; readonly head: RequestHead } | { readonly ok: false; readonly refusal: Refusal }
+export type HeadResult =
+  | { readonly ok: true; readonly head: RequestHead }
+  | { readonly ok: false; readonly refusal: Refusal }
 
 /**
  * Checks the head of a request and rebuilds it for the next hop.
@@ -23,14 +25,15 @@ export type HeadResult = { readonly ok: true; readonly head: RequestHead } | { r
  * Source: RFC 9112 §3.2, §6.1, §6.3; RFC 9110 §7.6.1.
  */
 export function checkRequestHead(request: IncomingMessage): HeadResult {
-  const { rawHeaders: raw } = request
+  const { rawHeaders: raw, httpVersion } = request
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return refuse('request_malformed')
   let hosts = 0
   let contentLength: string | undefined
   let transferCoding: string | undefined
   let upgrade: string | undefined
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const value = raw[i + 1] ?? ''
-    switch (raw[i]?.toLowerCase()) {
+    switch (raw[i]?.toLowerCase() ?? '') {
       case 'host':
         hosts += 1
         break
@@ -48,10 +51,10 @@ export function checkRequestHead(request: IncomingMessage): HeadResult {
       default:
     }
   }
-  if (hosts > 1 || (hosts === 0 && request.httpVersion !== '1.0')) return refuse('host_ambiguous')
+  if (hosts > 1 || (hosts === 0 && httpVersion !== '1.0')) return refuse('host_ambiguous')
   if (transferCoding !== undefined) {
     // "A server MAY reject a request that contains both Content-Length and Transfer-Encoding": RFC 9112 §6.1
-    if (contentLength !== undefined || request.httpVersion === '1.0') return refuse('framing_ambiguous')
+    if (contentLength !== undefined || httpVersion === '1.0') return refuse('framing_ambiguous')
     if (transferCoding.toLowerCase() !== 'chunked') return refuse('framing_ambiguous')
   }
   // A server may ignore Upgrade (RFC 9110 §7.8). Clients that merely offer h2c expect that; others need the upgrade.
@@ -148,8 +151,20 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'expect',
   'http2-settings',
 ])
-const FRAMING: ReadonlySet<string> = new Set(['host', 'content-length', 'content-type', 'content-encoding', 'authorization', 'cookie'])
-const IDENTITY_NAMES: ReadonlySet<string> = new Set(['l5d-client-id', 'x-client-dn', 'x-client-verify', 'x-forwarded-tls-client-cert'])
+const FRAMING: ReadonlySet<string> = new Set([
+  'host',
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'authorization',
+  'cookie',
+])
+const IDENTITY_NAMES: ReadonlySet<string> = new Set([
+  'l5d-client-id',
+  'x-client-dn',
+  'x-client-verify',
+  'x-forwarded-tls-client-cert',
+])
 const IDENTITY_PREFIXES = [
   'x-vcc-',
   'x-forwarded-client-cert',

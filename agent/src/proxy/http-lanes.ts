@@ -29,6 +29,8 @@ export interface Lanes<C extends LaneConnection> {
   take(signal: AbortSignal): Promise<Lane<C>>
   /** Closes idle connections that are no longer current. */
   prune(): void
+  /** From here on no connection is kept for a next request. */
+  drain(): void
   /** Takes nothing more and closes what is idle; busy connections close as they come back. */
   close(): void
   readonly open: () => number
@@ -68,6 +70,7 @@ export function createLanes<C extends LaneConnection>(options: LanesOptions<C>):
   const waiting = new Set<Waiter>()
   let opening = 0
   let closed = false
+  let draining = false
 
   async function take(signal: AbortSignal): Promise<Lane<C>> {
     if (closed) throw new LanesClosed()
@@ -96,7 +99,8 @@ export function createLanes<C extends LaneConnection>(options: LanesOptions<C>):
     const client = new Client(ORIGIN, {
       // One socket, handed over once: a client that lost it must not find another by itself.
       connect: (_options, callback) => {
-        if (given || socket.destroyed) return callback(Object.assign(new Error('the connection has gone'), { code: CONNECTION_GONE }), null)
+        if (given || socket.destroyed)
+          return callback(Object.assign(new Error('the connection has gone'), { code: CONNECTION_GONE }), null)
         given = true
         // undici does not look at its queue again for a socket that is there at once; its type names net.Socket.
         queueMicrotask(() => callback(null, socket as Parameters<typeof callback>[1] & object))
@@ -113,11 +117,12 @@ export function createLanes<C extends LaneConnection>(options: LanesOptions<C>):
     all.add(held)
     client.on('disconnect', () => drop(held))
     socket.on('error', ignore)
-    socket.once('close', () => {
+    const onClose = () => {
       drop(held)
       connection.onClosed()
-    })
-    if (socket.destroyed) held.isLost = true
+    }
+    if (socket.closed) onClose()
+    else socket.once('close', onClose)
     return held
   }
 
@@ -130,7 +135,7 @@ export function createLanes<C extends LaneConnection>(options: LanesOptions<C>):
       giveBack() {
         if (!held.isLent) return
         held.isLent = false
-        if (closed || !isUsable(held)) drop(held)
+        if (closed || draining || !isUsable(held)) drop(held)
         else idle.push(held)
         wakeOne()
       },
@@ -175,16 +180,20 @@ export function createLanes<C extends LaneConnection>(options: LanesOptions<C>):
   }
 
   function prune(): void {
-    for (const held of [...idle]) if (!isUsable(held)) drop(held)
+    for (const held of idle.slice()) if (!isUsable(held)) drop(held)
   }
 
   return {
     take,
     prune,
+    drain() {
+      draining = true
+      for (const held of idle.slice()) drop(held)
+    },
     close() {
       closed = true
-      for (const settle of [...waiting]) settle(new LanesClosed())
-      for (const held of [...idle]) drop(held)
+      for (const settle of waiting) settle(new LanesClosed())
+      for (const held of idle.slice()) drop(held)
     },
     open: () => all.size,
   }

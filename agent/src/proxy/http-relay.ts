@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { ignore, resetSocket } from './endpoint.ts'
+import { ignore } from './endpoint.ts'
 import { endToEnd, type RequestHead } from './http-head.ts'
 import { CONNECTION_GONE, type Lane, type LaneConnection } from './http-lanes.ts'
 
@@ -28,7 +28,7 @@ export interface RelayCount {
  * Carries one request to a lane and its response back, streaming both ways with back-pressure, trailers of the response
  * included. Messages are framed anew: nothing of the caller's framing reaches the service.
  *
- * A failure after the response has begun resets the caller's connection, so that nobody takes a part for the whole.
+ * A failure after the response has begun calls `resetCaller`, so that nobody takes a part for the whole.
  * Does **not** forward trailers of the request (undici cannot send them), nor interim responses but 100.
  */
 export function relay(
@@ -37,6 +37,7 @@ export function relay(
   response: ServerResponse,
   lane: Lane<LaneConnection>,
   count: RelayCount,
+  resetCaller: () => void,
 ): Relay {
   const { promise: ended, resolve } = Promise.withResolvers<RelayEnd>()
   let controller: Dispatcher.DispatchController | undefined
@@ -69,8 +70,7 @@ export function relay(
   }
 
   const options: Dispatcher.DispatchOptions = {
-    // Any method may pass; undici checks that it is a token.
-    method: head.method as Dispatcher.HttpMethod,
+    method: head.method, // any may pass: undici checks that it is a token
     path: head.path,
     headers: head.headers,
     body: body ?? null,
@@ -84,11 +84,7 @@ export function relay(
       if (isOver || status < 200) return
       count.status = status
       const raw = (started.rawHeaders ?? []) as Buffer[] // undici hands HTTP/1.1 headers over as buffers
-      response.writeHead(
-        status,
-        statusText,
-        endToEnd(raw.map((bytes) => bytes.toString('latin1'))),
-      )
+      response.writeHead(status, statusText, endToEnd(raw.map((bytes) => bytes.toString('latin1'))))
       // A head that waits for its body would hide a stream that begins late; one that comes with it travels with it.
       queueMicrotask(() => {
         if (count.responseBytes === 0 && !response.writableEnded) response.flushHeaders()
@@ -115,7 +111,7 @@ export function relay(
       const wasClosed = CLOSED_MEANWHILE.has('code' in error ? String(error.code) : '')
       const repeatable = !answered && body === undefined && lane.isReused && wasClosed && REPEATABLE.has(head.method)
       finish({ how: 'failed', error, answered, repeatable })
-      if (answered) resetCaller(response)
+      if (answered) resetCaller()
     },
   })
 
@@ -124,15 +120,9 @@ export function relay(
     abort() {
       if (isOver) return
       stop({ how: 'cut' })
-      if (response.headersSent) resetCaller(response)
+      if (response.headersSent) resetCaller()
     },
   }
-}
-
-/** A response that is broken off ends as a failed connection, not as a short body. */
-export function resetCaller(response: ServerResponse): void {
-  if (response.socket !== null) resetSocket(response.socket)
-  response.destroy()
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

@@ -10,7 +10,11 @@ export interface HttpServerHandlers {
   readonly onRequest: (request: IncomingMessage, response: ServerResponse, continues: boolean) => void
   readonly side: 'caller' | 'callee'
   /** Who is spoken of in the answer to a request that could not be read. */
-  readonly describe: (socket: Duplex) => { readonly source: string; readonly target: string; readonly connection: string }
+  readonly describe: (socket: Duplex) => {
+    readonly source: string
+    readonly target: string
+    readonly connection: string
+  }
 }
 
 /**
@@ -32,7 +36,9 @@ export function createHttpServer(handlers: HttpServerHandlers, limits: ProxyLimi
     shouldUpgradeCallback: () => false,
   })
   server.on('request', (request, response) => handlers.onRequest(request, response, false))
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => handlers.onRequest(request, response, true))
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+    handlers.onRequest(request, response, true),
+  )
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
     response.writeHead(417, { connection: 'close' }).end()
   })

@@ -3,15 +3,23 @@ import type { Duplex } from 'node:stream'
 import type { SocketAddress } from '../address.ts'
 import { CALLER_HEADER, callerHeader } from './caller-header.ts'
 import type { ProxyLimits } from './config.ts'
-import type { CutReason, Registry } from './connections.ts'
+import type { Registry } from './connections.ts'
 import { connectTo, ignore } from './endpoint.ts'
-import { createRequestUnit, type ExchangeDeps, exchange, HopUnreachable, type HopNames, type RequestUnit, refuse } from './exchange.ts'
+import {
+  createRequestUnit,
+  type ExchangeDeps,
+  exchange,
+  type HopNames,
+  HopUnreachable,
+  type RequestUnit,
+  refuse,
+} from './exchange.ts'
 import { checkRequestHead } from './http-head.ts'
 import { createLanes, type LaneConnection } from './http-lanes.ts'
 import { createHttpServer, startFed } from './http-server.ts'
 import type { Admitted, InboundConnection } from './inbound.ts'
 import { sendProblem } from './problem.ts'
-import type { ForeignRefusal, Refusal } from './refusal.ts'
+import type { Refusal } from './refusal.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** The inbound side in HTTP mode: requests are decided one by one, and the service is told who calls. */
@@ -76,11 +84,19 @@ export function createInboundHttp(target: SocketAddress, deps: InboundHttpDeps):
     }
     checked.head.headers.push(CALLER_HEADER, callerOf(context, verdict.proof, verdict.snapshot))
     context.requests.add(unit)
-    await exchange(unit, checked.head, { request, response, continues }, lanes, HOP, deps, ignore)
+    await exchange(
+      unit,
+      checked.head,
+      { request, response, continues, reset: context.connection.reset },
+      lanes,
+      HOP,
+      deps,
+      ignore,
+    )
     context.requests.delete(unit)
   }
 
-  function cut(context: Context, why: CutReason): void {
+  function cut(context: Context, why: Refusal): void {
     context.refusal = why
     // Requests are units of their own: those that are cut by the same reason come first and may still be answered.
     setImmediate(() => {
@@ -100,7 +116,11 @@ export function createInboundHttp(target: SocketAddress, deps: InboundHttpDeps):
     serve(connection, admitted) {
       const { socket, raw, unit } = connection
       const context: Context = { connection, refusal: undefined, requests: new Set(), caller: undefined }
-      unit.carriedBy({ bytesIn: () => raw.bytesRead, bytesOut: () => raw.bytesWritten, cut: (why) => cut(context, why) })
+      unit.carriedBy({
+        bytesIn: () => raw.bytesRead,
+        bytesOut: () => raw.bytesWritten,
+        cut: (why) => cut(context, why),
+      })
       callerOf(context, admitted, undefined)
       socket.once('close', () => registry.release(unit, { code: 'complete' }))
       attach(connection, context)
@@ -110,6 +130,7 @@ export function createInboundHttp(target: SocketAddress, deps: InboundHttpDeps):
     },
     drain() {
       isDraining = true
+      lanes.drain()
       server.closeIdleConnections()
     },
     [Symbol.dispose]() {
@@ -145,7 +166,7 @@ async function openLocal(target: SocketAddress, limits: ProxyLimits, signal: Abo
 interface Context {
   readonly connection: InboundConnection
   /** Set when nothing more is allowed here. */
-  refusal: Refusal | ForeignRefusal | undefined
+  refusal: Refusal | undefined
   readonly requests: Set<RequestUnit>
   caller: { readonly snapshot: Snapshot | undefined; readonly value: string } | undefined
 }

@@ -1,5 +1,5 @@
 import { createServer as createTcpServer, type Socket } from 'node:net'
-import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
 import { decide, type Permit } from '@vcc/policy'
 import type { SocketAddress } from '../address.ts'
 import { createAdmission } from './admission.ts'
@@ -30,11 +30,11 @@ export interface InboundConnection {
   readonly unit: InboundUnit
   /** Whether the client is an agent of ours; others get no `OK` and no refusal record. */
   readonly isAgent: boolean
-  reset(): void
+  readonly reset: () => void
 }
 
 export interface InboundUnit extends Unit {
-  decide(snapshot: Snapshot, now: Date): Verdict<Admitted>
+  readonly decide: (snapshot: Snapshot, now: Date) => Verdict<Admitted>
   carriedBy(carrier: Pick<Unit, 'bytesIn' | 'bytesOut' | 'cut'>): void
 }
 
@@ -63,7 +63,10 @@ export interface InboundDeps {
  * ends under the generation it began with.
  */
 export function createInbound(listen: SocketAddress, target: SocketAddress, deps: InboundDeps): Inbound {
-  const admission = createAdmission({ total: deps.limits.maxHandshakes, perAddress: deps.limits.maxHandshakesPerAddress })
+  const admission = createAdmission({
+    total: deps.limits.maxHandshakes,
+    perAddress: deps.limits.maxHandshakesPerAddress,
+  })
   const raws = new Map<string, Accepted>()
   const open = new Set<Socket>()
   const servers = new WeakMap<Tls, TlsServer>()
@@ -188,7 +191,7 @@ export function createInbound(listen: SocketAddress, target: SocketAddress, deps
     handshakes: admission.size,
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
-      for (const raw of [...open]) resetSocket(raw)
+      for (const raw of open) resetSocket(raw)
       await closed
     },
   }
@@ -258,7 +261,9 @@ function createUnit(
       unit.source = { ...partyOf(peer), address }
       validUntil = earlier(validUntil, peer.validUntil)
       const { id: target, class: targetClass } = under.self
-      const verdict = fromDecision(decide(under.policy, { source: peer.id, sourceClass: peer.class, target, targetClass }))
+      const verdict = fromDecision(
+        decide(under.policy, { source: peer.id, sourceClass: peer.class, target, targetClass }),
+      )
       return verdict.allowed ? { ...verdict, proof: { peer, permit: verdict.proof } } : verdict
     },
   }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { type IncomingMessage, request as httpRequest, type RequestListener } from 'node:http'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { parseDictionary } from 'structured-headers'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
@@ -13,13 +13,14 @@ import {
   MATRIX,
   MATRIX_WITHOUT_EDGE,
   readToEnd,
+  type ServiceHandler,
   startPair,
   tlsClient,
 } from './testing/mesh.ts'
 import { curl, openssl } from './testing/openssl.ts'
 
 /** Tells everything it was sent, headers as they came. */
-const mirror: RequestListener = async (incoming, response) => {
+const mirror: ServiceHandler = async (incoming, response) => {
   const body = await bodyOf(incoming)
   response.setHeader('content-type', 'application/json')
   response.end(JSON.stringify({ method: incoming.method, url: incoming.url, raw: incoming.rawHeaders, body }))
@@ -64,11 +65,22 @@ const SPOOFED = [
 
 test('mesh-5d whatever a caller says about its identity is removed in any spelling, and exactly one header is set', async () => {
   await using mesh = await startPair({ mode: 'http', onRequest: mirror })
-  const headers = ['Host', 'covina', 'Accept', 'x/y', ...SPOOFED.flatMap((name) => [name, 'id="spiffe://vcc.internal/control"'])]
-  const said = headers.reduce((text, part, i) => (i % 2 === 0 ? `${text}${part}: ` : `${text}${part}\r\n`), 'GET /who HTTP/1.1\r\n')
+  const headers = [
+    'Host',
+    'covina',
+    'Accept',
+    'x/y',
+    ...SPOOFED.flatMap((name) => [name, 'id="spiffe://vcc.internal/control"']),
+  ]
+  const said = headers.reduce(
+    (text, part, i) => (i % 2 === 0 ? `${text}${part}: ` : `${text}${part}\r\n`),
+    'GET /who HTTP/1.1\r\n',
+  )
 
   const viaAgent = await exchangeRaw(mesh.port, `${said}Connection: close\r\n\r\n`)
-  const direct = await tlsClient(mesh.callee.inboundPort(), mesh.pki, leafOf(mesh.pki, 'argus'), { ALPNProtocols: ['http/1.1'] })
+  const direct = await tlsClient(mesh.callee.inboundPort(), mesh.pki, leafOf(mesh.pki, 'argus'), {
+    ALPNProtocols: ['http/1.1'],
+  })
   direct.write(`${said}Connection: close\r\n\r\n`)
   const withoutAgent = (await readToEnd(direct)).bytes.toString()
 
@@ -114,27 +126,117 @@ test('mesh-5d permissions of the matrix reach the callee as an RFC 8941 list', a
 
 // Heads that two servers could read differently. Each is refused before the service, by either agent.
 const ambiguous: readonly { name: string; head: string; status: number; code: string }[] = [
-  { name: 'Content-Length beside Transfer-Encoding', head: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', status: 400, code: 'request_malformed' },
-  { name: 'Transfer-Encoding beside Content-Length', head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n', status: 400, code: 'request_malformed' },
-  { name: 'two Content-Length', head: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello', status: 400, code: 'request_malformed' },
-  { name: 'a Content-Length that is a list', head: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nhello', status: 400, code: 'request_malformed' },
-  { name: 'a signed Content-Length', head: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello', status: 400, code: 'request_malformed' },
-  { name: 'another transfer coding', head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n', status: 400, code: 'framing_ambiguous' },
-  { name: 'a transfer coding that hides', head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n', status: 400, code: 'request_malformed' },
-  { name: 'two Transfer-Encoding', head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', status: 400, code: 'framing_ambiguous' },
-  { name: 'a transfer coding in HTTP/1.0', head: 'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', status: 400, code: 'framing_ambiguous' },
+  {
+    name: 'Content-Length beside Transfer-Encoding',
+    head: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'Transfer-Encoding beside Content-Length',
+    head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'two Content-Length',
+    head: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'a Content-Length that is a list',
+    head: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nhello',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'a signed Content-Length',
+    head: 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'another transfer coding',
+    head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+    status: 400,
+    code: 'framing_ambiguous',
+  },
+  {
+    name: 'a transfer coding that hides',
+    head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n',
+    status: 400,
+    code: 'framing_ambiguous',
+  },
+  {
+    name: 'two Transfer-Encoding',
+    head: 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'a transfer coding in HTTP/1.0',
+    head: 'POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    status: 400,
+    code: 'framing_ambiguous',
+  },
   { name: 'two Host', head: 'GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n', status: 400, code: 'host_ambiguous' },
   { name: 'no Host', head: 'GET / HTTP/1.1\r\n\r\n', status: 400, code: 'host_ambiguous' },
-  { name: 'a folded header', head: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n', status: 400, code: 'request_malformed' },
-  { name: 'a bare CR', head: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\rY: b\r\n\r\n', status: 400, code: 'request_malformed' },
+  {
+    name: 'a folded header',
+    head: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'a bare CR',
+    head: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\rY: b\r\n\r\n',
+    status: 400,
+    code: 'request_malformed',
+  },
   { name: 'a bare LF', head: 'GET / HTTP/1.1\nHost: a\n\n', status: 400, code: 'request_malformed' },
-  { name: 'a space before the colon', head: 'GET / HTTP/1.1\r\nHost: a\r\nX : a\r\n\r\n', status: 400, code: 'request_malformed' },
-  { name: 'a NUL in a value', head: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n', status: 400, code: 'request_malformed' },
-  { name: 'Connection that names Host', head: 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close, host\r\n\r\n', status: 400, code: 'request_malformed' },
-  { name: 'Connection that names Content-Length', head: 'POST / HTTP/1.1\r\nHost: a\r\nConnection: content-length\r\nContent-Length: 1\r\n\r\nx', status: 400, code: 'request_malformed' },
-  { name: 'an absolute target', head: 'GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n', status: 400, code: 'path_not_canonical' },
-  { name: 'a head that is too large', head: `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`, status: 431, code: 'request_head_too_large' },
-  { name: 'a websocket upgrade', head: 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', status: 501, code: 'upgrade_refused' },
+  {
+    name: 'a space before the colon',
+    head: 'GET / HTTP/1.1\r\nHost: a\r\nX : a\r\n\r\n',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'a NUL in a value',
+    head: 'GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'Connection that names Host',
+    head: 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close, host\r\n\r\n',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'Connection that names Content-Length',
+    head: 'POST / HTTP/1.1\r\nHost: a\r\nConnection: content-length\r\nContent-Length: 1\r\n\r\nx',
+    status: 400,
+    code: 'request_malformed',
+  },
+  {
+    name: 'an absolute target',
+    head: 'GET http://other/ HTTP/1.1\r\nHost: a\r\n\r\n',
+    status: 400,
+    code: 'path_not_canonical',
+  },
+  {
+    name: 'a head that is too large',
+    head: `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`,
+    status: 431,
+    code: 'request_head_too_large',
+  },
+  {
+    name: 'a websocket upgrade',
+    head: 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+    status: 501,
+    code: 'upgrade_refused',
+  },
   { name: 'CONNECT', head: 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n', status: 400, code: 'request_malformed' },
   { name: 'another version', head: 'GET / HTTP/2.0\r\nHost: a\r\n\r\n', status: 400, code: 'request_malformed' },
 ]
@@ -143,7 +245,9 @@ test('mesh-5d heads that can be read in two ways are refused on both sides of th
   await using mesh = await startPair({ mode: 'http', onRequest: mirror })
   const seen: string[] = []
   for (const { name, head } of ambiguous) {
-    const direct = await tlsClient(mesh.callee.inboundPort(), mesh.pki, leafOf(mesh.pki, 'argus'), { ALPNProtocols: [] })
+    const direct = await tlsClient(mesh.callee.inboundPort(), mesh.pki, leafOf(mesh.pki, 'argus'), {
+      ALPNProtocols: [],
+    })
     direct.write(head, 'latin1')
     const answers = [await exchangeRaw(mesh.port, head), (await readToEnd(direct)).bytes.toString()]
     for (const answer of answers) {
@@ -156,7 +260,8 @@ test('mesh-5d heads that can be read in two ways are refused on both sides of th
 
 test('mesh-5d a request smuggled behind another one is never seen', async () => {
   await using mesh = await startPair({ mode: 'http', onRequest: mirror })
-  const smuggled = 'POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n'
+  const smuggled =
+    'POST /first HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n'
   expect(await exchangeRaw(mesh.port, smuggled)).not.toContain('smuggled')
   expect(mesh.service.accepted()).toBe(0)
 })
@@ -297,7 +402,12 @@ test('mesh-5d large bodies arrive unchanged both ways, with a length and in chun
   })
   const sent = randomBytes(5_000_000)
   const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
-  for (const body of [sent, (async function* () { yield sent })()]) {
+  for (const body of [
+    sent,
+    (async function* () {
+      yield sent
+    })(),
+  ]) {
     const response = await request(`http://127.0.0.1:${mesh.port}/`, { method: 'PUT', body: body as Buffer })
     expect(hash(await response.body.bytes())).toBe(hash(sent))
   }
@@ -338,7 +448,12 @@ test('mesh-5d HEAD, 204 and 304 have no body, and Content-Length of HEAD is kept
 test('mesh-5d 100-continue comes once somebody takes the body, and not for a refused call', async () => {
   await using mesh = await startPair({ mode: 'http', onRequest: mirror })
   const ask = async () => {
-    const outgoing = httpRequest({ port: mesh.port, method: 'POST', path: '/', headers: { expect: '100-continue', 'content-length': 4 } })
+    const outgoing = httpRequest({
+      port: mesh.port,
+      method: 'POST',
+      path: '/',
+      headers: { expect: '100-continue', 'content-length': 4 },
+    })
     let continued = false
     outgoing.on('continue', () => {
       continued = true

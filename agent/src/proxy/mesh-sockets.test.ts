@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
-import { pipeline } from 'node:stream/promises'
 import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { testPki } from '@vcc/testkit'
 import { expect, test } from 'vitest'
@@ -41,7 +41,10 @@ test('mesh-S1 a reset of the caller is a reset at the service, over both hops', 
 })
 
 test('mesh-S1 a reset of the service is a reset at the caller, over both hops', async () => {
-  await using mesh = await startPair({ mode: 'tcp', onTcp: (socket) => socket.once('data', () => socket.resetAndDestroy()) })
+  await using mesh = await startPair({
+    mode: 'tcp',
+    onTcp: (socket) => socket.once('data', () => socket.resetAndDestroy()),
+  })
   const socket = connectPlain(mesh.port)
   socket.write('x')
   expect((await readToEnd(socket)).error).toBe('ECONNRESET')
@@ -149,10 +152,10 @@ test('mesh-S3 both directions at once, in pieces of all sizes, arrive unchanged'
 test('mesh-S3 mesh-R1 certificates change ten times under load without one byte lost', async () => {
   await using mesh = await startPair({ mode: 'tcp' })
   const block = randomBytes(200_000)
-  let isOver = false
+  const load = { isOver: false }
   const pump = async () => {
     let count = 0
-    while (!isOver) {
+    while (!load.isOver) {
       const socket = connectPlain(mesh.port)
       socket.end(block)
       const { bytes, error } = await readToEnd(socket)
@@ -167,9 +170,10 @@ test('mesh-S3 mesh-R1 certificates change ten times under load without one byte 
     await mesh.caller.change({ credential: leafOf(mesh.pki, 'argus') })
     await sleep(20)
   }
-  isOver = true
+  load.isOver = true
   expect(Math.min(...(await Promise.all(pumps)))).toBeGreaterThan(0)
-  const isIdle = () => mesh.caller.plane.status().connections.outbound + mesh.callee.plane.status().connections.inbound === 0
+  const isIdle = () =>
+    mesh.caller.plane.status().connections.outbound + mesh.callee.plane.status().connections.inbound === 0
   await eventually(() => (isIdle() ? true : undefined))
 })
 
@@ -202,9 +206,15 @@ test('mesh-S4 the kernel sends keep-alives on all four ends', async () => {
 })
 
 test('mesh-S6 a head that trickles in is answered 408 and closed, before and behind the mesh', async () => {
-  await using mesh = await startPair({ mode: 'http', limits: { headMs: 300 }, onRequest: (_request, response) => response.end('ok') })
+  await using mesh = await startPair({
+    mode: 'http',
+    limits: { headMs: 300 },
+    onRequest: (_request, response) => response.end('ok'),
+  })
   const local = connectPlain(mesh.port)
-  const remote = await tlsClient(mesh.callee.inboundPort(), mesh.pki, leafOf(mesh.pki, 'argus'), { ALPNProtocols: ['http/1.1'] })
+  const remote = await tlsClient(mesh.callee.inboundPort(), mesh.pki, leafOf(mesh.pki, 'argus'), {
+    ALPNProtocols: ['http/1.1'],
+  })
   for (const socket of [local, remote]) {
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n')
     const trickle = setInterval(() => socket.write('x'), 50)
@@ -301,7 +311,11 @@ async function establishedSockets() {
     .slice(1)
     .map((line) => line.trim().split(/\s+/))
     .filter(([, , , state]) => state === '01')
-    .map(([, local, remote, , , timer]) => ({ local: portOf(local), remote: portOf(remote), timer: timer?.slice(0, 2) }))
+    .map(([, local, remote, , , timer]) => ({
+      local: portOf(local),
+      remote: portOf(remote),
+      timer: timer?.slice(0, 2),
+    }))
 }
 
 function portOf(address: string | undefined): number {

@@ -21,7 +21,10 @@ export class NameError extends Error {
  *
  * @param servers  Name servers as `address:port`; without it those of the machine.
  */
-export function createNames(deps: { readonly now: () => Date; readonly servers?: readonly string[] | undefined }): Names {
+export function createNames(deps: {
+  readonly now: () => Date
+  readonly servers?: readonly string[] | undefined
+}): Names {
   const resolver = new Resolver({ timeout: 2_000, tries: 2 })
   if (deps.servers !== undefined) resolver.setServers([...deps.servers])
   const held = new Map<string, Held>()

@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type DialPermit, decideDial, type WorkloadId } from '@vcc/policy'
+import type { Verdict } from './connections.ts'
 import { type DialDeps, dial, fromDecision, selfParty, type UpstreamConnection } from './dial.ts'
+import { resetSocket } from './endpoint.ts'
 import { createRequestUnit, exchange, type HopNames, refuse } from './exchange.ts'
 import { checkRequestHead } from './http-head.ts'
 import { createLanes, type LaneConnection, type Lanes } from './http-lanes.ts'
 import { createHttpServer, startFed } from './http-server.ts'
 import type { Snapshot } from './snapshot.ts'
-import type { Verdict } from './connections.ts'
 
 /** The outbound side in HTTP mode: each request is decided; connections to the upstream's agents are shared. */
 export interface OutboundHttp {
@@ -53,10 +54,19 @@ export function createOutboundHttp(target: () => WorkloadId | undefined, deps: D
       response.shouldKeepAlive = false
       return refuse(unit, response, checked.refusal, 'caller', deps)
     }
-    await exchange(unit, checked.head, { request, response, continues }, lanesOf(id), HOP, deps, ({ upstream }) => {
-      unit.connection = upstream.unit.connection
-      unit.target = upstream.unit.target
-    })
+    const reset = () => resetSocket(request.socket)
+    await exchange(
+      unit,
+      checked.head,
+      { request, response, continues, reset },
+      lanesOf(id),
+      HOP,
+      deps,
+      ({ upstream }) => {
+        unit.connection = upstream.unit.connection
+        unit.target = upstream.unit.target
+      },
+    )
   }
 
   function lanesOf(id: WorkloadId): Lanes<MeshLane> {
@@ -105,6 +115,7 @@ export function createOutboundHttp(target: () => WorkloadId | undefined, deps: D
     },
     drain() {
       isDraining = true
+      for (const lanes of byTarget.values()) lanes.drain()
       server.closeIdleConnections()
     },
     [Symbol.dispose]() {

@@ -5,11 +5,11 @@ import type { OutboundListener, ProxyLimits } from './config.ts'
 import type { Registry } from './connections.ts'
 import { type DialDeps, dial, type UpstreamConnection } from './dial.ts'
 import { boundEndpoint, ignore, KEEP_ALIVE_MS, listenOn, resetSocket } from './endpoint.ts'
+import { createOutboundHttp } from './outbound-http.ts'
 import { RefusedError } from './refusal.ts'
 import type { Mode, Snapshot } from './snapshot.ts'
 import { splice } from './splice.ts'
 import { endOf } from './splice-end.ts'
-import { createOutboundHttp } from './outbound-http.ts'
 
 /** A place where the local service reaches one upstream. */
 export interface Outbound {
@@ -87,7 +87,7 @@ export function createOutbound(config: OutboundListener, deps: OutboundDeps): Ou
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
       http[Symbol.dispose]()
-      for (const local of [...open]) resetSocket(local)
+      for (const local of open) resetSocket(local)
       await closed
     },
   }

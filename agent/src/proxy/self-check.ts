@@ -35,7 +35,9 @@ export function checkSelf(listener: SocketAddress, snapshot: Snapshot, deadlineM
     ALPNProtocols: [ALPN_SELF_CHECK],
     rejectUnauthorized: true,
     checkServerIdentity: (_host, certificate) =>
-      snapshot.self.leaf.equals(certificate.raw) ? undefined : new Error('another certificate is served than the one in force'),
+      snapshot.self.leaf.equals(certificate.raw)
+        ? undefined
+        : new Error('another certificate is served than the one in force'),
   })
   const timer = setTimeout(() => fail('no answer in time'), deadlineMs)
   const read = answerReader()

@@ -1,7 +1,13 @@
 import { once } from 'node:events'
-import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { connect as connectTls, type ConnectionOptions, createServer as createTlsServer, type TlsOptions, type TLSSocket } from 'node:tls'
+import {
+  type ConnectionOptions,
+  connect as connectTls,
+  createServer as createTlsServer,
+  type TLSSocket,
+  type TlsOptions,
+} from 'node:tls'
 import { compile, indexPolicy, parseMatrix, workloadId } from '@vcc/policy'
 import { type TestCredential, type TestPki, testPki } from '@vcc/testkit'
 import type { ProxyConfig, ProxyLimits } from '../config.ts'
@@ -74,7 +80,12 @@ export interface SnapshotChange extends Partial<Omit<SnapshotInput, 'policy' | '
 
 let generations = 0
 
-export function snapshotInput(pki: TestPki, service: ServiceName, mode: Mode, change: SnapshotChange = {}): SnapshotInput {
+export function snapshotInput(
+  pki: TestPki,
+  service: ServiceName,
+  mode: Mode,
+  change: SnapshotChange = {},
+): SnapshotInput {
   const { matrix, credential = leafOf(pki, service), ...rest } = change
   generations += 1
   return {
@@ -155,7 +166,10 @@ export async function startAgent(pki: TestPki, options: AgentOptions): Promise<T
     },
     outbound:
       options.outbound ??
-      (options.upstreams ?? []).map(({ name }) => ({ upstream: name, listen: { kind: 'tcp', host: '127.0.0.1', port: 0 } })),
+      (options.upstreams ?? []).map(({ name }) => ({
+        upstream: name,
+        listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+      })),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.nameServers === undefined ? {} : { nameServers: options.nameServers }),
   }
@@ -165,7 +179,11 @@ export async function startAgent(pki: TestPki, options: AgentOptions): Promise<T
     metrics,
     onClose: (record) => records.push(record),
   })
-  let state: SnapshotChange = { credential: leafOf(pki, options.service), upstreams: options.upstreams ?? [], ...options.state }
+  let state: SnapshotChange = {
+    credential: leafOf(pki, options.service),
+    upstreams: options.upstreams ?? [],
+    ...options.state,
+  }
   let snapshot: Snapshot | undefined
   const change = async (next: SnapshotChange) => {
     state = { ...state, ...next }
@@ -195,7 +213,7 @@ export async function startAgent(pki: TestPki, options: AgentOptions): Promise<T
 export interface PairOptions {
   readonly mode: Mode
   readonly onTcp?: (socket: Socket) => void
-  readonly onRequest?: RequestListener
+  readonly onRequest?: ServiceHandler
   readonly limits?: Partial<ProxyLimits>
   readonly callerState?: SnapshotChange
   readonly calleeState?: SnapshotChange
@@ -210,7 +228,13 @@ export async function startPair(options: PairOptions) {
   const service = stack.use(await startService(options))
   const limits = options.limits ?? {}
   const right = stack.use(
-    await startAgent(pki, { service: callee, mode: options.mode, targetPort: service.port, limits, state: options.calleeState ?? {} }),
+    await startAgent(pki, {
+      service: callee,
+      mode: options.mode,
+      targetPort: service.port,
+      limits,
+      state: options.calleeState ?? {},
+    }),
   )
   const upstream = meshUpstream(pki, callee, options.mode, [right.inboundPort()])
   const left = stack.use(
@@ -233,19 +257,30 @@ export async function startPair(options: PairOptions) {
   }
 }
 
-export function meshUpstream(pki: TestPki, service: string, mode: Mode, ports: readonly number[], host = '127.0.0.1'): Upstream {
+export function meshUpstream(
+  pki: TestPki,
+  service: string,
+  mode: Mode,
+  ports: readonly number[],
+  host = '127.0.0.1',
+): Upstream {
   const addresses = ports.map((port) => ({ instance: null, host, port }))
   return { kind: 'mesh', id: idOf(pki, service), name: service, mode, addresses }
 }
 
+export type ServiceHandler = (incoming: IncomingMessage, response: ServerResponse) => unknown
+
 /** A plain local service, which knows nothing of TLS. */
-export async function startService(options: { onTcp?: (socket: Socket) => void; onRequest?: RequestListener }) {
+export async function startService(options: { onTcp?: (socket: Socket) => void; onRequest?: ServiceHandler }) {
   const sockets = new Set<Socket>()
   let accepted = 0
   const server: Server =
     options.onRequest === undefined
       ? createServer({ allowHalfOpen: true }, options.onTcp ?? echo)
-      : createHttpServer({ keepAliveTimeout: 30_000 }, options.onRequest)
+      : createHttpServer(
+          { keepAliveTimeout: 30_000 },
+          (incoming, response) => void options.onRequest?.(incoming, response),
+        )
   server.on('connection', (socket: Socket) => {
     accepted += 1
     sockets.add(socket)
@@ -374,5 +409,3 @@ export async function bodyOf(message: IncomingMessage): Promise<string> {
   for await (const chunk of message) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks).toString()
 }
-
-export type { ServerResponse }

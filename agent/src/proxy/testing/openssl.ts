@@ -3,17 +3,30 @@ import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestCredential, TestPki } from '@vcc/testkit'
+import { encodePem } from '@vcc/x509'
 
 /** `openssl s_client` and `curl`, as peers nobody of us wrote. */
 export const openssl = {
   /** Writes a credential where command lines can name it. */
   async files(credential: TestCredential, pki: TestPki) {
     const folder = await mkdtemp(join(tmpdir(), 'vcc-proxy-'))
-    const [key, cert, ca] = [join(folder, 'key.pem'), join(folder, 'cert.pem'), join(folder, 'ca.pem')]
+    const [key, cert, chain, ca] = ['key.pem', 'cert.pem', 'chain.pem', 'ca.pem'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+      string,
+    ]
     await writeFile(key, credential.keyPem, { mode: 0o600 })
     await writeFile(cert, credential.chainPem)
+    await writeFile(
+      chain,
+      credential.chainDer
+        .slice(1)
+        .map((der) => encodePem('CERTIFICATE', der))
+        .join(''),
+    )
     await writeFile(ca, pki.rootPem)
-    return { key, cert, ca, args: ['-key', key, '-cert', cert, '-cert_chain', cert, '-CAfile', ca] }
+    return { key, cert, ca, args: ['-key', key, '-cert', cert, '-cert_chain', chain, '-CAfile', ca] }
   },
 
   /** Runs s_client until the server closes or it has nothing more to say; returns all it printed. */
