@@ -3,7 +3,8 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { fakeClock, secondsAfter, testPki } from '@vcc/testkit'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
-import { type CloseRecord, createRegistry, type Unit, type Verdict } from './connections.ts'
+import type { CloseRecord } from './close-record.ts'
+import { createRegistry } from './connections.ts'
 import { NO_METRICS } from './observe.ts'
 import { createSnapshot, type Snapshot } from './snapshot.ts'
 import {
@@ -19,6 +20,7 @@ import {
   startPair,
   tlsClient,
 } from './testing/mesh.ts'
+import type { Unit, Verdict } from './unit.ts'
 
 test('a policy that changes between registering and deciding is decided again, a thousand times', () => {
   const pki = testPki()

@@ -1,67 +1,8 @@
-import type { Permit } from '@vcc/policy'
+import { type CloseRecord, type End, type Life, recordOf } from './close-record.ts'
 import type { ProxyMetrics } from './observe.ts'
 import type { Refusal } from './refusal.ts'
 import { formatGeneration, type Snapshot } from './snapshot.ts'
-
-export type Direction = 'inbound' | 'outbound'
-
-/** One end of a call, as far as it is known. */
-export interface Party {
-  readonly id: string
-  readonly instance?: string
-  readonly class?: string
-  readonly serialHex?: string
-  readonly address?: string
-}
-
-/** How a unit ended that was not refused or cut. */
-export type EndCode = 'complete' | 'aborted_by_caller' | 'aborted_by_service' | 'idle' | 'half_close_deadline'
-
-/** The one record that tells about a connection, or a request in HTTP mode, when it is over. */
-export interface CloseRecord {
-  readonly result: 'carried' | 'refused' | 'cut'
-  /** The same on both sides, once the handshake is done. */
-  readonly connection: string
-  readonly unit: 'connection' | 'request'
-  readonly direction: Direction
-  readonly source: Party
-  readonly target: Party
-  /** The rule that allowed or refused. */
-  readonly rule: string
-  readonly code: string
-  readonly generation: string
-  readonly openedAt: Date
-  readonly durationMs: number
-  /** From and to the mesh, seen from this agent. */
-  readonly bytesIn: number
-  readonly bytesOut: number
-  readonly http?: { readonly method: string; readonly status: number | null }
-  readonly detail?: string
-}
-
-/** What is decided about a unit under one snapshot. `Proof` is what the next stage demands. */
-export type Verdict<Proof = Permit> =
-  | { readonly allowed: true; readonly rule: string; readonly proof: Proof }
-  | { readonly allowed: false; readonly refusal: Refusal }
-
-/** A connection or a request while it lives. Owned by whoever carries the bytes; the registry only reads it. */
-export interface Unit {
-  connection: string
-  readonly unit: CloseRecord['unit']
-  readonly direction: Direction
-  readonly openedAt: Date
-  source: Party
-  target: Party
-  http?: { readonly method: string; status: number | null }
-  bytesIn(): number
-  bytesOut(): number
-  /** Decides as if the unit came now. Must not wait. */
-  judge(snapshot: Snapshot, now: Date): Verdict<unknown>
-  /** When it must be over, whatever the matrix says: the earlier end of both certificates. */
-  validUntil(): Date | undefined
-  /** Cuts it: the owner destroys what carries it and then calls `release`. */
-  cut(why: Refusal): void
-}
+import type { Direction, Unit, Verdict } from './unit.ts'
 
 export interface Registry {
   /** Registers first, decides then, and decides again while the snapshot changes meanwhile. */
@@ -69,7 +10,7 @@ export interface Registry {
   /** The same for a unit that is registered and now knows more about its peer. */
   decideAgain<Proof>(unit: Unit, decide: (snapshot: Snapshot, now: Date) => Verdict<Proof>): Admission<Proof>
   /** Ends the life of a unit with its record; a second call does nothing. */
-  release(unit: Unit, end: { readonly code: string; readonly rule?: string; readonly detail?: string }): void
+  release(unit: Unit, end: End): void
   /** Decides every live unit under the current snapshot and cuts those it no longer allows. */
   reassess(): { readonly decided: number; readonly cut: number }
   /** Cuts one unit and keeps the reason for its record. */
@@ -271,48 +212,13 @@ export function createRegistry(deps: RegistryDeps): Registry {
   }
 }
 
-function recordOf(
-  unit: Unit,
-  held: Held,
-  end: { readonly code: string; readonly rule?: string; readonly detail?: string },
-  now: Date,
-): CloseRecord {
-  const code = held.cutBy?.code ?? end.code
-  const rule = held.cutBy?.rule ?? end.rule ?? held.rule
-  const detail = held.cutBy === undefined ? end.detail : held.cutBy.detail
-  return {
-    result: held.cutBy !== undefined ? 'cut' : END_CODES.has(code) ? 'carried' : 'refused',
-    connection: unit.connection,
-    unit: unit.unit,
-    direction: unit.direction,
-    source: unit.source,
-    target: unit.target,
-    rule,
-    code,
-    generation: held.generation,
-    openedAt: unit.openedAt,
-    durationMs: now.getTime() - unit.openedAt.getTime(),
-    bytesIn: unit.bytesIn(),
-    bytesOut: unit.bytesOut(),
-    ...(unit.http === undefined ? {} : { http: { method: unit.http.method, status: unit.http.status } }),
-    ...(detail === undefined ? {} : { detail }),
-  }
-}
-
-interface Held {
+interface Held extends Life {
   rule: string
   generation: string
+  cutBy: Refusal | undefined
   countedIn: number
   countedOut: number
-  cutBy: Refusal | undefined
 }
 
-const END_CODES: ReadonlySet<string> = new Set<EndCode>([
-  'complete',
-  'aborted_by_caller',
-  'aborted_by_service',
-  'idle',
-  'half_close_deadline',
-])
 const MAX_SLEEP_MS = 5_000
 const MIN_SLEEP_MS = 10

@@ -1,21 +1,23 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { DENIALS, decide, decideDial, type Permit, type WorkloadId } from '@vcc/policy'
-import { decodeCertificate, uriIdentityOf } from '@vcc/x509'
+import type { TLSSocket } from 'node:tls'
+import { DENIALS, type Permit, type WorkloadId } from '@vcc/policy'
 import type { AddressBook } from './address-book.ts'
 import type { ProxyLimits } from './config.ts'
-import type { Party, Registry, Unit, Verdict } from './connections.ts'
+import type { Registry } from './connections.ts'
+import { awaitOk, connectionId, shakeHands } from './dial-handshake.ts'
+import { createDialUnit, type DialingUnit, type DialUnit, refused } from './dial-unit.ts'
 import { ConnectTimeout, connectTo, ignore, resetSocket } from './endpoint.ts'
 import { connectExternal } from './external.ts'
-import { type Evidence, evidenceOf, judgePeer, type PeerIdentity } from './gate.ts'
+import { evidenceOf } from './gate.ts'
 import type { Names } from './names.ts'
 import type { ProxyMetrics } from './observe.ts'
 import { type Refusal, RefusedError } from './refusal.ts'
 import type { Mode, Snapshot } from './snapshot.ts'
 import type { Tls } from './tls.ts'
+import type { Unit } from './unit.ts'
 import type { Address, Upstream } from './upstream.ts'
-import { ALPN_MESH, answerReader } from './wire.ts'
+import { ALPN_MESH } from './wire.ts'
 
 /** An admitted connection to a service: the far agent has said `OK`. Whoever gets it must release its unit. */
 export interface UpstreamConnection {
@@ -27,17 +29,6 @@ export interface UpstreamConnection {
   readonly tls: Tls | undefined
   /** Seen as a failure by the other side, never as an end of data. */
   readonly reset: () => void
-}
-
-/** The unit of an outbound connection; who carries its bytes says how they are counted and how it is cut. */
-export interface DialUnit extends Unit {
-  carriedBy(carrier: Carrier): void
-}
-
-export interface Carrier {
-  bytesIn(): number
-  bytesOut(): number
-  cut: Unit['cut']
 }
 
 export interface DialDeps {
@@ -67,7 +58,7 @@ export async function dial(
 ): Promise<UpstreamConnection> {
   const given = new AbortController()
   const signal = AbortSignal.any([caller.signal, given.signal])
-  const unit = createUnit(target, caller.address, given, deps)
+  const unit = createDialUnit(target, caller.address, given, deps)
   const admission = deps.registry.admit(unit, unit.decideEdge)
   try {
     if (!admission.allowed) throw refused(admission.refusal, unit)
@@ -132,7 +123,7 @@ async function attempt(
 ): Promise<UpstreamConnection> {
   const snapshot = deps.current()
   if (snapshot === undefined) throw refused({ code: 'not_ready', rule: 'state' }, unit)
-  unit.target = { id: upstream.id, address: `${address.host}:${address.port}` }
+  unit.begins({ id: upstream.id, address: `${address.host}:${address.port}` })
   const raw = await connectTo(
     { kind: 'tcp', host: address.host, port: address.port },
     deps.limits.connectMs,
@@ -156,7 +147,11 @@ async function attempt(
       unit.stands(reset)
       return { socket, unit, permit: verdict.proof, mode: upstream.mode, tls: undefined, reset }
     }
-    const socket = await shakeHands(raw, upstream.id, snapshot, unit, signal, deps)
+    const socket = await shakeHands(raw, upstream.id, snapshot, unit, {
+      signal,
+      deadlineMs: deps.limits.handshakeMs,
+      metrics: deps.metrics,
+    })
     const permit = admitPeer(socket, snapshot, unit, deps)
     await awaitOk(socket, unit, signal, deps.limits.answerMs)
     const reset = () => resetBoth(socket, raw)
@@ -166,58 +161,6 @@ async function attempt(
     resetSocket(raw)
     throw error
   }
-}
-
-function shakeHands(
-  raw: Socket,
-  target: WorkloadId,
-  snapshot: Snapshot,
-  unit: Unit,
-  signal: AbortSignal,
-  deps: DialDeps,
-): Promise<TLSSocket> {
-  const socket = connectTls({
-    socket: raw,
-    secureContext: snapshot.tls.client,
-    ALPNProtocols: [ALPN_MESH],
-    rejectUnauthorized: false,
-    checkServerIdentity: (_host, certificate) => identityMismatch(certificate.raw, target),
-  })
-  socket.on('error', ignore)
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => fail('upstream_timeout', 'handshake'), deps.limits.handshakeMs)
-    const fail = (code: Refusal['code'], detail: string) => {
-      settle()
-      deps.metrics.handshake('outbound', code)
-      socket.destroy()
-      reject(refused({ code, rule: 'upstream', detail }, unit))
-    }
-    const onError = (error: Error) => fail('upstream_failed', error.message)
-    const onClose = () => fail('upstream_failed', 'closed during the handshake')
-    const onAbort = () => fail('upstream_failed', 'given up')
-    const settle = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
-      socket.off('error', onError).off('close', onClose)
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    socket.once('error', onError).once('close', onClose)
-    socket.once('secureConnect', () => {
-      settle()
-      resolve(socket)
-    })
-    if (signal.aborted) onAbort()
-  })
-}
-
-/** `undefined` when the certificate names exactly the service that was called (RFC 6125 plays no part here). */
-function identityMismatch(der: Uint8Array, target: WorkloadId): Error | undefined {
-  try {
-    if (uriIdentityOf(decodeCertificate(der)) === target) return undefined
-  } catch {
-    // The gate finds the reason; here it only matters that the peer is not authorized.
-  }
-  return Object.assign(new Error('the peer is not the service called'), { code: 'peer_not_expected' })
 }
 
 function admitPeer(socket: TLSSocket, snapshot: Snapshot, unit: DialingUnit, deps: DialDeps): Permit {
@@ -230,154 +173,6 @@ function admitPeer(socket: TLSSocket, snapshot: Snapshot, unit: DialingUnit, dep
   return verdict.proof
 }
 
-/**
- * The name of a connection in the records of both sides, without a byte on the wire for it: exported keying material
- * (RFC 8446 §7.5), which tells nothing about the keys.
- */
-export function connectionId(socket: TLSSocket): string {
-  return socket.exportKeyingMaterial(CONNECTION_ID_BYTES, 'EXPORTER-vcc-connection-id', Buffer.alloc(0)).toString('hex')
-}
-
-function awaitOk(socket: TLSSocket, unit: Unit, signal: AbortSignal, deadlineMs: number): Promise<void> {
-  const read = answerReader()
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => fail({ code: 'upstream_timeout', rule: 'upstream', detail: 'no answer' }),
-      deadlineMs,
-    )
-    const fail = (refusal: Refusal) => {
-      settle()
-      reject(refused(refusal, unit))
-    }
-    const invalid = (detail: string) => fail({ code: 'upstream_answer_invalid', rule: 'upstream', detail })
-    const onError = (error: Error) => invalid(error.message)
-    const onEnd = () => invalid('closed without an answer')
-    const onAbort = () => fail({ code: 'upstream_failed', rule: 'upstream', detail: 'given up' })
-    const onReadable = () => {
-      const chunk: Buffer | null = socket.read()
-      if (chunk === null) return
-      const progress = read(chunk)
-      if (progress.state === 'incomplete') return
-      if (progress.state === 'invalid') return invalid(progress.why)
-      settle()
-      if (progress.rest.length > 0) socket.unshift(progress.rest)
-      if (progress.answer.ok) return resolve()
-      const { code, rule, connection } = progress.answer.record
-      reject(new RefusedError({ code, rule }, { side: 'callee', connection }))
-    }
-    const settle = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
-      socket.off('readable', onReadable).off('error', onError).off('end', onEnd).off('close', onEnd)
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    socket.on('readable', onReadable).once('error', onError).once('end', onEnd).once('close', onEnd)
-    if (signal.aborted) onAbort()
-    else if (socket.destroyed) onEnd()
-  })
-}
-
-interface DialingUnit extends DialUnit {
-  shown(evidence: Evidence, snapshot: Snapshot): void
-  /** From here on there is something to reset, whether or not anybody carries bytes yet. */
-  stands(reset: () => void): void
-  readonly decideEdge: (snapshot: Snapshot) => Verdict<unknown>
-  readonly decideCall: (snapshot: Snapshot, now: Date) => Verdict
-  readonly decideExternal: (snapshot: Snapshot) => Verdict
-}
-
-function createUnit(
-  target: WorkloadId,
-  callerAddress: string | undefined,
-  given: AbortController,
-  deps: DialDeps,
-): DialingUnit {
-  let evidence: Evidence | undefined
-  let external = false
-  let validUntil: Date | undefined
-  let carrier: Carrier | undefined
-  let reset: (() => void) | undefined
-  const source = selfParty(deps.current(), callerAddress)
-  const unit: DialingUnit = {
-    connection: deps.newId(),
-    unit: 'connection',
-    direction: 'outbound',
-    openedAt: deps.now(),
-    source,
-    target: { id: target },
-    bytesIn: () => carrier?.bytesIn() ?? 0,
-    bytesOut: () => carrier?.bytesOut() ?? 0,
-    judge: (snapshot, now) => {
-      if (external) return unit.decideExternal(snapshot)
-      return evidence === undefined ? unit.decideEdge(snapshot) : unit.decideCall(snapshot, now)
-    },
-    validUntil: () => validUntil,
-    cut(why) {
-      given.abort(refused(why, unit))
-      if (carrier !== undefined) carrier.cut(why)
-      else reset?.()
-    },
-    stands(by) {
-      reset = by
-    },
-    carriedBy(by) {
-      carrier = by
-    },
-    shown(shown, snapshot) {
-      evidence = shown
-      validUntil = snapshot.self.notAfter
-    },
-    decideEdge: (snapshot) => fromDecision(decideDial(snapshot.policy, { source: snapshot.self.id, target })),
-    decideExternal(snapshot) {
-      external = true
-      const { id, class: sourceClass } = snapshot.self
-      return fromDecision(decide(snapshot.policy, { source: id, sourceClass, target, targetClass: 'no-certificate' }))
-    },
-    decideCall(snapshot, now) {
-      if (evidence === undefined) throw new TypeError('decided before the handshake')
-      const judgement = judgePeer(evidence, 'server', snapshot.trust, now)
-      if (!judgement.ok) return { allowed: false, refusal: judgement.refusal }
-      const { peer } = judgement
-      unit.target = { ...partyOf(peer), ...(unit.target.address === undefined ? {} : { address: unit.target.address }) }
-      if (peer.id !== target) return { allowed: false, refusal: { code: 'peer_not_expected', rule: 'identity' } }
-      validUntil = earlier(validUntil, peer.validUntil)
-      const { id, class: sourceClass } = snapshot.self
-      return fromDecision(decide(snapshot.policy, { source: id, sourceClass, target, targetClass: peer.class }))
-    },
-  }
-  return unit
-}
-
-/** A decision of the matrix as a verdict of the data plane. */
-export function fromDecision<Proof>(
-  decision:
-    | { readonly allowed: true; readonly rule: string; readonly permit: Proof }
-    | { readonly allowed: false; readonly code: Refusal['code']; readonly rule: string; readonly reason: string },
-): Verdict<Proof> {
-  if (decision.allowed) return { allowed: true, rule: decision.rule, proof: decision.permit }
-  return { allowed: false, refusal: { code: decision.code, rule: decision.rule, detail: decision.reason } }
-}
-
-/** This agent's own service, as a party of a record. */
-export function selfParty(snapshot: Snapshot | undefined, address?: string): Party {
-  const { id = '', instance, class: ownClass, serialHex } = snapshot?.self ?? {}
-  return {
-    id,
-    ...(instance === undefined ? {} : { instance }),
-    ...(ownClass === undefined ? {} : { class: ownClass }),
-    ...(serialHex === undefined ? {} : { serialHex }),
-    ...(address === undefined ? {} : { address }),
-  }
-}
-
-export function partyOf(peer: PeerIdentity): Party {
-  return { id: peer.id, instance: peer.instance, class: peer.class, serialHex: peer.serialHex }
-}
-
-export function earlier(a: Date | undefined, b: Date): Date {
-  return a === undefined || b < a ? b : a
-}
-
 function isWorthAnother(error: RefusedError): boolean {
   const { code } = error.refusal
   if (error.side === 'callee') return CALLEE_UNABLE.has(code)
@@ -388,10 +183,6 @@ function abortReason(signal: AbortSignal, unit: Unit): RefusedError {
   const why: unknown = signal.reason
   if (why instanceof RefusedError) return why
   return refused({ code: 'upstream_failed', rule: 'upstream', detail: 'the caller has gone' }, unit)
-}
-
-function refused(refusal: Refusal, unit: Unit): RefusedError {
-  return new RefusedError(refusal, { side: 'caller', connection: unit.connection })
 }
 
 function resetBoth(socket: Duplex, raw: Socket): void {
@@ -409,4 +200,3 @@ const CALLEE_UNABLE: ReadonlySet<string> = new Set<Refusal['code']>([
   'service_unreachable',
 ])
 const MAX_ADDRESSES = 8
-const CONNECTION_ID_BYTES = 12

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Direction, Party, Registry, Unit } from './connections.ts'
+import type { Party } from './close-record.ts'
+import type { Registry } from './connections.ts'
 import type { RequestHead } from './http-head.ts'
 import { type Lane, type LaneConnection, type Lanes, LanesClosed, LanesFull } from './http-lanes.ts'
 import { type RelayCount, type RelayEnd, relay } from './http-relay.ts'
 import { sendProblem } from './problem.ts'
 import { type ForeignRefusal, type Refusal, RefusedError } from './refusal.ts'
+import type { Direction, Unit } from './unit.ts'
 
 /** One HTTP request on its way through this agent. */
 export interface RequestUnit extends Unit {

@@ -1,14 +1,15 @@
 import { createServer as createTcpServer, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls'
-import { decide, type Permit } from '@vcc/policy'
+import type { Permit } from '@vcc/policy'
 import type { SocketAddress } from '../address.ts'
 import { createAdmission } from './admission.ts'
 import type { ProxyLimits } from './config.ts'
-import type { CloseRecord, Registry, Unit, Verdict } from './connections.ts'
-import { connectionId, earlier, fromDecision, partyOf, selfParty } from './dial.ts'
+import type { Registry } from './connections.ts'
+import { connectionId } from './dial-handshake.ts'
 import { boundEndpoint, connectTo, ignore, KEEP_ALIVE_MS, listenOn, resetSocket } from './endpoint.ts'
-import { type Evidence, evidenceOf, judgePeer, type PeerIdentity } from './gate.ts'
+import { type Evidence, evidenceOf } from './gate.ts'
 import type { InboundHttp } from './inbound-http.ts'
+import { type Admitted, createInboundUnit, type InboundUnit } from './inbound-unit.ts'
 import type { ProxyEvents, ProxyMetrics } from './observe.ts'
 import type { Refusal } from './refusal.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -16,12 +17,6 @@ import { splice } from './splice.ts'
 import { endOf } from './splice-end.ts'
 import type { Tls } from './tls.ts'
 import { ALPN_MESH, ALPN_SELF_CHECK, encodeOk, encodeRefusal } from './wire.ts'
-
-/** What an inbound connection is decided to: both are demanded before anything reaches the local service. */
-export interface Admitted {
-  readonly peer: PeerIdentity
-  readonly permit: Permit
-}
 
 /** A connection whose handshake is done, on its way to the local service. */
 export interface InboundConnection {
@@ -31,11 +26,6 @@ export interface InboundConnection {
   /** Whether the client is an agent of ours; others get no `OK` and no refusal record. */
   readonly isAgent: boolean
   readonly reset: () => void
-}
-
-export interface InboundUnit extends Unit {
-  readonly decide: (snapshot: Snapshot, now: Date) => Verdict<Admitted>
-  carriedBy(carrier: Pick<Unit, 'bytesIn' | 'bytesOut' | 'cut'>): void
 }
 
 export interface Inbound {
@@ -135,7 +125,7 @@ export function createInbound(listen: SocketAddress, target: SocketAddress, deps
       lingerThenReset(socket, reset)
       return
     }
-    const unit = createUnit(socket, raw, evidence, snapshot, reset, deps)
+    const unit = createInboundUnit(socket, raw, evidence, snapshot, reset, deps)
     const connection: InboundConnection = { socket, raw, unit, isAgent: socket.alpnProtocol === ALPN_MESH, reset }
     const verdict = deps.registry.admit(unit, unit.decide)
     deps.metrics.handshake('inbound', verdict.allowed ? 'ok' : verdict.refusal.code)
@@ -223,51 +213,6 @@ function spliceInbound(_permit: Permit, socket: TLSSocket, local: Socket, reset:
       resetSocket(local)
     },
   })
-}
-
-function createUnit(
-  socket: TLSSocket,
-  raw: Socket,
-  evidence: Evidence,
-  snapshot: Snapshot,
-  reset: () => void,
-  deps: InboundDeps,
-): InboundUnit {
-  const address = `${raw.remoteAddress ?? '?'}:${raw.remotePort ?? 0}`
-  let validUntil = snapshot.self.notAfter
-  let carrier: Parameters<InboundUnit['carriedBy']>[0] | undefined
-  const unit: InboundUnit = {
-    connection: connectionId(socket),
-    unit: 'connection' satisfies CloseRecord['unit'],
-    direction: 'inbound',
-    openedAt: deps.now(),
-    source: { id: '', address },
-    target: selfParty(snapshot),
-    bytesIn: () => carrier?.bytesIn() ?? 0,
-    bytesOut: () => carrier?.bytesOut() ?? 0,
-    judge: (under, now) => unit.decide(under, now),
-    validUntil: () => validUntil,
-    cut(why) {
-      if (carrier === undefined) reset()
-      else carrier.cut(why)
-    },
-    carriedBy(by) {
-      carrier = by
-    },
-    decide(under, now) {
-      const judgement = judgePeer(evidence, 'client', under.trust, now)
-      if (!judgement.ok) return { allowed: false, refusal: judgement.refusal }
-      const { peer } = judgement
-      unit.source = { ...partyOf(peer), address }
-      validUntil = earlier(validUntil, peer.validUntil)
-      const { id: target, class: targetClass } = under.self
-      const verdict = fromDecision(
-        decide(under.policy, { source: peer.id, sourceClass: peer.class, target, targetClass }),
-      )
-      return verdict.allowed ? { ...verdict, proof: { peer, permit: verdict.proof } } : verdict
-    },
-  }
-  return unit
 }
 
 /** Names a TCP connection on this listener while it lives; the TLS socket on top of it has the same name. */

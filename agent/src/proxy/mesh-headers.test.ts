@@ -517,7 +517,7 @@ test('mesh-5d what cannot be reached, and what does not answer, has its own code
     return `${response.statusCode} ${code} ${side}`
   }
   expect(await ask('/break')).toBe('502 service_failed callee')
-  expect(await ask('/hang')).toMatch(/504 (service_timeout callee|upstream_timeout caller)/)
+  expect(await ask('/hang')).toBe('504 service_timeout callee')
   await mesh.service[Symbol.asyncDispose]()
   expect(await ask('/')).toBe('503 service_unreachable callee')
   await mesh.callee[Symbol.asyncDispose]()

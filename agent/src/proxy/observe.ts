@@ -1,4 +1,4 @@
-import type { Direction } from './connections.ts'
+import type { Direction } from './unit.ts'
 
 /** What the data plane counts. Called on the hot path: must return at once and never throw. */
 export interface ProxyMetrics {

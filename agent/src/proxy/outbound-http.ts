@@ -1,14 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { type DialPermit, decideDial, type WorkloadId } from '@vcc/policy'
-import type { Verdict } from './connections.ts'
-import { type DialDeps, dial, fromDecision, selfParty, type UpstreamConnection } from './dial.ts'
+import { type DialDeps, dial, type UpstreamConnection } from './dial.ts'
 import { resetSocket } from './endpoint.ts'
 import { createRequestUnit, exchange, type HopNames, refuse } from './exchange.ts'
 import { checkRequestHead } from './http-head.ts'
 import { createLanes, type LaneConnection, type Lanes } from './http-lanes.ts'
 import { createHttpServer, startFed } from './http-server.ts'
+import { fromDecision, selfParty } from './party.ts'
 import type { Snapshot } from './snapshot.ts'
+import type { Verdict } from './unit.ts'
 
 /** The outbound side in HTTP mode: each request is decided; connections to the upstream's agents are shared. */
 export interface OutboundHttp {
@@ -78,7 +79,8 @@ export function createOutboundHttp(target: () => WorkloadId | undefined, deps: D
       maxWaiting: limits.maxWaiting,
       waitMs: limits.connectMs,
       keepAliveMs: limits.meshKeepAliveMs,
-      responseMs: limits.responseMs,
+      // Longer than the callee's agent waits, so that its reason is the one told.
+      responseMs: limits.responseMs === 0 ? 0 : limits.responseMs + limits.connectMs,
       idleMs: limits.idleMs,
       maxHeadBytes: limits.maxHeadBytes,
     })

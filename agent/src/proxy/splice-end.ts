@@ -1,4 +1,4 @@
-import type { EndCode } from './connections.ts'
+import type { EndCode } from './close-record.ts'
 import type { SpliceEnd } from './splice.ts'
 
 /** How the end of a splice reads in a record. `by` says whom each side of the splice leads to. */
