@@ -28,7 +28,7 @@ export interface Acceptance {
   readonly now: Date
   /** The highest signed `issuedAt` ever seen; kept on disk by the caller. */
   readonly floor: Date | undefined
-  /** A refresh that came with the document or before it. One that names something else is ignored. */
+  /** A refresh that came with the document or before it. One that does not extend the document is ignored. */
   readonly refresh?: string | undefined
 }
 
@@ -54,7 +54,7 @@ export function acceptFleet(current: HeldFleet | undefined, jws: string, by: Acc
   assertNotOlder(current, document)
   const trust = trustAfter(current, document.content.trust, by)
   assertStateSigner(decoded, document, { root: by.root, trust, at: judgedAt(document, by) })
-  if (current !== undefined && isHeldAlready(current, document)) return current
+  if (current !== undefined && isHeldAlready(current, document)) return extended(current, by)
   return mintedFleet(current, jws, document, trust, by)
 }
 
@@ -72,7 +72,7 @@ export function acceptAgent(current: HeldAgent | undefined, jws: string, by: Age
   }
   assertNotOlder(current, document)
   assertStateSigner(decoded, document, { root: by.root, trust: by.trust, at: judgedAt(document, by) })
-  if (current !== undefined && isHeldAlready(current, document)) return current
+  if (current !== undefined && isHeldAlready(current, document)) return extended(current, by)
   return alive(mintedAgent(jws, document), by)
 }
 
@@ -90,9 +90,10 @@ export function acceptRefresh<H extends Held>(current: H, jws: string, by: Accep
   const refresh = parseRefresh(parsePayload(decoded.payload, 'state_malformed', 'refresh'))
   assertNamesHolder(current, refresh)
   assertNotOlder(current, refresh)
+  assertNotNewer(current, refresh)
   const trust = current.kind === 'fleet' ? newerTrust(current.trust, by.trust) : by.trust
   assertStateSigner(decoded, refresh, { root: by.root, trust, at: judgedAt(refresh, by) })
-  assertNamesContent(current, refresh)
+  if (refresh.contentHash !== current.contentHash) throw conflict(refresh)
   if (instantOf(refresh.issuedAt) <= current.issuedAt) return current
   assertTakeable(refresh, by)
   return { ...current, refresh: jws, ...instantsOf(refresh) }
@@ -110,19 +111,17 @@ export function acceptDelta(current: HeldFleet | undefined, jws: string, by: Acc
   assertSignedByLeaf(decoded)
   const delta = parseDelta(parsePayload(decoded.payload, 'state_malformed', 'fleet delta'))
   assertDomain(delta.trustDomain, by)
-  if (current === undefined) {
-    assertStateSigner(decoded, delta, { root: by.root, trust: by.trust, at: judgedAt(delta, by) })
-    throw new MeshError('state_gap', 'a delta without a document to lay it on')
-  }
+  if (current === undefined) throw new MeshError('state_gap', 'a delta without a document to lay it on')
   assertNotOlder(current, delta)
+  const taken = order(current, delta) === 0
+  if (!taken) assertBase(current, delta)
   const trust = trustAfter(current, delta.trust ?? current.content.trust, by)
   assertStateSigner(decoded, delta, { root: by.root, trust, at: judgedAt(delta, by) })
-  if (order(current, delta) === 0) {
+  if (taken) {
     if (current.contentHash !== delta.contentHash) throw conflict(delta)
     return current
   }
   assertTakeable(delta, by)
-  assertBase(current, delta)
   return {
     ...current,
     ...instantsOf(delta),
@@ -198,13 +197,17 @@ function assertNamesHolder(current: Held, refresh: Refresh): void {
   }
 }
 
-function assertNamesContent(current: Held, refresh: Refresh): void {
-  if (order(current, refresh) !== 0) {
+/**
+ * Decided before the signer is judged: the trust statement that names it may be in what was missed. A pull is all
+ * that a liar gains.
+ */
+function assertNotNewer(current: Held, refresh: Refresh): void {
+  if (order(current, refresh) < 0) {
     throw new MeshError('state_gap', `the refresh names ${placeOf(refresh)}, ${placeOf(current)} is held`)
   }
-  if (refresh.contentHash !== current.contentHash) throw conflict(refresh)
 }
 
+/** As `assertNotNewer`. */
 function assertBase(current: HeldFleet, { base, epoch }: FleetDelta): void {
   if (current.epoch !== epoch || current.generation !== base.generation || current.contentHash !== base.contentHash) {
     throw new MeshError('state_gap', `the delta builds on generation ${base.generation}, ${placeOf(current)} is held`)
@@ -212,7 +215,7 @@ function assertBase(current: HeldFleet, { base, epoch }: FleetDelta): void {
   if (current.deltas.length >= MAX_DELTAS) throw new MeshError('state_gap', `${MAX_DELTAS} deltas lie on one document`)
 }
 
-function assertTakeable(term: Term, by: Acceptance): void {
+function assertTakeable(term: Pick<Term, 'acceptUntil'>, by: Acceptance): void {
   if (clockReading(by.now, by.floor).at > instantOf(term.acceptUntil)) {
     throw new MeshError('state_expired', `it was to be taken until ${term.acceptUntil}`)
   }
@@ -220,21 +223,19 @@ function assertTakeable(term: Term, by: Acceptance): void {
 
 /** A document whose own time to be taken is over needs a live refresh; any other may be extended by one. */
 function alive<H extends Held>(held: H, by: Acceptance): H {
-  const expired = clockReading(by.now, by.floor).at > held.acceptUntil
-  const gone = (options?: ErrorOptions) =>
-    new MeshError('state_expired', `the document was to be taken until ${isoSeconds(held.acceptUntil)}`, options)
-  if (by.refresh === undefined) {
-    if (expired) throw gone()
-    return held
-  }
+  const result = extended(held, by)
+  if (result === held) assertTakeable({ acceptUntil: isoSeconds(held.acceptUntil) }, by)
+  return result
+}
+
+/** With the refresh that came along, if it is one for this. What else it may be is for `acceptRefresh` to say. */
+function extended<H extends Held>(held: H, by: Acceptance): H {
+  if (by.refresh === undefined) return held
   try {
-    const extended = acceptRefresh(held, by.refresh, by)
-    if (expired && extended === held) throw gone()
-    return extended
-  } catch (cause) {
-    if (!(cause instanceof MeshError)) throw cause
-    if (expired) throw gone({ cause })
-    return held
+    return acceptRefresh(held, by.refresh, by)
+  } catch (error) {
+    if (error instanceof MeshError) return held
+    throw error
   }
 }
 

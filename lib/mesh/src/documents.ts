@@ -27,7 +27,7 @@ const Envelope = {
   trustDomain: DomainName,
   ...Placement,
   contentHash: Sha256Hex,
-  content: Type.Unknown(),
+  content: Type.Unsafe<object>(Type.Object({})),
 }
 
 const Shape = Type.Union([

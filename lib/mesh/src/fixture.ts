@@ -17,7 +17,13 @@ import {
   type TbsInput,
   type TbsSigner,
 } from '@vcc/x509'
+import type { AgentAcceptance } from './accept.ts'
+import type { AgentContent } from './agent-content.ts'
+import { fleetDelta } from './deltas.ts'
+import { agentDocument, fleetDocument, type RefreshTarget, refreshOf } from './documents.ts'
+import type { FleetContent, IssuerEntry } from './fleet-content.ts'
 import { type JwsSigner, jwsSigner } from './jws.ts'
+import type { Lifetimes } from './lifetimes.ts'
 import { signTrustStatement, type TrustStatement } from './trust.ts'
 
 /** A throw-away PKI for the tests of this folder; `@vcc/testkit` builds on this package and cannot serve it. */
@@ -211,6 +217,83 @@ export async function newPki(options: { readonly root?: KeySpec; readonly trustD
     stateSigner: signerOf(active, controlCa),
     spareSigner: signerOf(spare, controlCa),
     agentSigner: signerOf(agent, servicesCa),
+  }
+}
+
+export function fleetContentOf(pki: Pki, change: Partial<FleetContent> = {}): FleetContent {
+  const { certificate } = pki.servicesCa
+  const issuer: IssuerEntry = {
+    spkiSha256: certificate.publicKey.spkiSha256Hex,
+    certificate: BASE64(certificate.der),
+    organizations: ['brandenburg'],
+    classes: [classOid(DEFAULT_OID_ARC, 1)],
+    purposes: ['service'],
+  }
+  return { trust: pki.trustJws, issuers: [issuer], denials: [], revocations: [], releases: [], ...change }
+}
+
+export function agentContentOf(change: Partial<AgentContent> = {}): AgentContent {
+  return {
+    service: SERVICE,
+    mode: 'http',
+    policy: { format: 1, subjects: {} },
+    upstreams: [
+      {
+        id: 'spiffe://vcc.internal/org/brandenburg/svc/covina',
+        name: 'covina',
+        mode: 'http',
+        kind: 'mesh',
+        addresses: [{ instance: OTHER_INSTANCE, host: '10.0.0.2', port: 9443 }],
+      },
+    ],
+    certificateIssuedAfter: null,
+    classOids: { mtls_certificate: classOid(DEFAULT_OID_ARC, 1) },
+    broker: ['mqtts://control.vcc.internal:8883'],
+    api: ['https://control.vcc.internal:8444'],
+    ...change,
+  }
+}
+
+export interface MakeOptions {
+  readonly signer?: JwsSigner
+  readonly now?: Date
+  readonly lifetimes?: Lifetimes
+  readonly epoch?: number
+  readonly generation?: number
+}
+
+/** Makers with the fixture's key, lifetimes and instant, so that a test says only what it is about. */
+export function makersOf(pki: Pki) {
+  const place = { trustDomain: pki.trustDomain, epoch: 1, generation: 1 }
+  const placed = ({ epoch = 1, generation = 1 }: MakeOptions) => ({ ...place, epoch, generation })
+  const rest = ({ lifetimes = LIFETIMES, signer = pki.stateSigner, now = NOW }: MakeOptions) =>
+    [lifetimes, signer, { now }] as const
+  return {
+    fleet: (content: FleetContent = fleetContentOf(pki), options: MakeOptions = {}) =>
+      fleetDocument({ ...placed(options), content }, ...rest(options)),
+    agent: (content: AgentContent = agentContentOf(), options: MakeOptions & { readonly instance?: string } = {}) =>
+      agentDocument({ ...placed(options), content, instance: options.instance ?? INSTANCE }, ...rest(options)),
+    refresh: (target: RefreshTarget, options: MakeOptions = {}) => refreshOf(target, ...rest(options)),
+    delta: (
+      base: { readonly generation: number; readonly content: FleetContent },
+      content: FleetContent,
+      options: MakeOptions,
+    ) => fleetDelta(base, { ...placed(options), content }, ...rest(options)),
+  }
+}
+
+export type Makers = ReturnType<typeof makersOf>
+
+/** What an agent of this PKI accepts by, `seconds` after `NOW`. */
+export function acceptanceOf(pki: Pki, seconds = 0, change: Partial<AgentAcceptance> = {}): AgentAcceptance {
+  return {
+    root: pki.root.certificate,
+    trust: pki.trust,
+    now: at(seconds),
+    floor: undefined,
+    instance: INSTANCE,
+    service: SERVICE,
+    ...change,
   }
 }
 

@@ -259,7 +259,7 @@ describe('r and s', () => {
     ['trailing octet', '300602010102010100'],
     ['octet string', '300604010102010100'],
     ['one number', '3003020101'],
-    ['too long for the curve', `3026${`0221${'01'.repeat(33)}`}020101`],
+    ['too long for the curve', `30260221${'01'.repeat(33)}020101`],
     ['empty number', '30050200020101'],
   ])('%s is not a DER signature', (_, hex) => {
     expect(() => derToRaw(Buffer.from(hex, 'hex'), 32)).toThrow(TypeError)
