@@ -1,4 +1,9 @@
 import { PROBLEMS } from '@vcc/api'
+import { KEY_FAILURES } from '@vcc/keys'
+import { MESH_FAILURES } from '@vcc/mesh'
+import { DENIALS, PROBLEMS as MATRIX_PROBLEMS, POLICY_FAILURES } from '@vcc/policy'
+import { RUNTIME_FAILURES } from '@vcc/runtime'
+import { X509_FAILURES } from '@vcc/x509'
 import { type Column, markdownTable } from './markdown.ts'
 
 /** What a table says about one code. */
@@ -22,7 +27,54 @@ const ERROR_TABLES: readonly ErrorTable[] = [
     seenBy: 'Every caller of the HTTP API, as `code` of an RFC 9457 problem document.',
     codes: PROBLEMS,
   },
+  {
+    error: 'Denial',
+    package: '@vcc/policy',
+    seenBy: 'Callers and operators: why the matrix refuses a call.',
+    codes: meaning(DENIALS),
+  },
+  {
+    error: 'Problem',
+    package: '@vcc/policy',
+    seenBy: 'Who writes a matrix: `errors[].code` of `policy_invalid`, with line and column.',
+    codes: meaning(MATRIX_PROBLEMS),
+  },
+  {
+    error: 'PolicyError',
+    package: '@vcc/policy',
+    seenBy: 'Operators: names and compiled policies that cannot be.',
+    codes: meaning(POLICY_FAILURES),
+  },
+  {
+    error: 'MeshError',
+    package: '@vcc/mesh',
+    seenBy: 'Operators, in logs and metrics of both sides: signed state and messages that are refused.',
+    codes: MESH_FAILURES,
+  },
+  {
+    error: 'X509Error',
+    package: '@vcc/x509',
+    seenBy: 'Operators, as the reason why a certificate, a path or a CSR is refused; with the TLS alert for it.',
+    codes: X509_FAILURES,
+  },
+  {
+    error: 'KeyError',
+    package: '@vcc/keys',
+    seenBy: 'Operators of the control plane: keys and the key store.',
+    codes: meaning(KEY_FAILURES),
+  },
+  {
+    error: 'RuntimeError',
+    package: '@vcc/runtime',
+    seenBy: 'Everybody at a command line: files, secrets, deadlines.',
+    codes: meaning(RUNTIME_FAILURES),
+  },
 ]
+
+/** A table whose rows are one sentence each. */
+function meaning(codes: Readonly<Record<string, string>>): ErrorTable['codes'] {
+  return Object.fromEntries(Object.entries(codes).map(([code, means]) => [code, { meaning: means }]))
+}
 
 export function renderErrorTables(): string {
   const sections = ERROR_TABLES.map(
