@@ -79,7 +79,7 @@ export function createDataPlane(config: ProxyConfig, deps: DataPlaneDeps): DataP
   })
   const addresses = createAddressBook(deps)
   const names = createNames({ now: deps.now, servers: config.nameServers })
-  const newId = () => randomBytes(CONNECTION_ID_BYTES).toString('hex')
+  const newId = connectionIds()
   const common = { ...deps, current, registry, addresses, names, limits, newId }
   const http = config.inbound && createInboundHttp(config.inbound.target, common)
   const inbound: Inbound | undefined =
@@ -170,6 +170,16 @@ export function createDataPlane(config: ProxyConfig, deps: DataPlaneDeps): DataP
   }
 }
 
+/** Names for what has no connection of its own yet: unlike any other agent's, and cheap enough for every request. */
+function connectionIds(): () => string {
+  const prefix = randomBytes(ID_PREFIX_BYTES).toString('hex')
+  let count = 0
+  return () => {
+    count += 1
+    return prefix + count.toString(16).padStart(ID_COUNT_DIGITS, '0')
+  }
+}
+
 /** A target that is an own listener would call itself until the connections run out. */
 function assertNoLoop(config: ProxyConfig): void {
   if (config.inbound === undefined) return
@@ -190,4 +200,5 @@ function isSame(a: SocketAddress, b: SocketAddress): boolean {
   return a.port === b.port && a.port !== 0
 }
 
-const CONNECTION_ID_BYTES = 12
+const ID_PREFIX_BYTES = 8
+const ID_COUNT_DIGITS = 8

@@ -70,6 +70,7 @@ export function createDialUnit(
       unit.target = at
       evidence = undefined
       validUntil = undefined
+      reset = undefined
     },
     shown(shown, snapshot) {
       evidence = shown

@@ -133,6 +133,7 @@ async function attempt(
     throw refused({ code, rule: 'upstream', detail: String(cause) }, unit)
   })
   raw.on('error', ignore)
+  unit.stands(() => resetSocket(raw))
   try {
     if (upstream.kind === 'external') {
       const socket = await connectExternal(raw, upstream.trust, address, {
@@ -144,7 +145,6 @@ async function attempt(
       const verdict = deps.registry.decideAgain(unit, unit.decideExternal)
       if (!verdict.allowed) throw refused(verdict.refusal, unit)
       const reset = () => resetBoth(socket, raw)
-      unit.stands(reset)
       return { socket, unit, permit: verdict.proof, mode: upstream.mode, tls: undefined, reset }
     }
     const socket = await shakeHands(raw, upstream.id, snapshot, unit, {
@@ -155,7 +155,6 @@ async function attempt(
     const permit = admitPeer(socket, snapshot, unit, deps)
     await awaitOk(socket, unit, signal, deps.limits.answerMs)
     const reset = () => resetBoth(socket, raw)
-    unit.stands(reset)
     return { socket, unit, permit, mode: upstream.mode, tls: snapshot.tls, reset }
   } catch (error) {
     resetSocket(raw)

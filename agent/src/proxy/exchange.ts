@@ -99,7 +99,9 @@ export async function exchange<C extends LaneConnection>(
 ): Promise<void> {
   const { request, response } = incoming
   const given = new AbortController()
-  const onClose = () => given.abort()
+  const onClose = () => {
+    if (!response.writableFinished) given.abort()
+  }
   response.once('close', onClose)
   unit.onCut = (why) => {
     given.abort()

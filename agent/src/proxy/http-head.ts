@@ -102,7 +102,7 @@ export function isIdentityHeader(lower: string): boolean {
  * an empty segment, an encoded slash, backslash or NUL, a fragment, a malformed escape. The canonical form writes
  * unreserved characters plainly and escapes with capital digits (RFC 3986 §6.2.2); the query is left as it is.
  */
-export function canonicalPath(target: string, method: string | undefined): string | undefined {
+function canonicalPath(target: string, method: string | undefined): string | undefined {
   if (target === '*') return undefined
   if (!target.startsWith('/') || method === 'CONNECT') return undefined
   if (!PRINTABLE.test(target)) return undefined

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream'
 import type { ProxyLimits } from './config.ts'
 import { ignore, KEEP_ALIVE_MS } from './endpoint.ts'
-import { sendRawProblem } from './problem.ts'
+import { sendProblem, sendRawProblem } from './problem.ts'
 import type { Refusal } from './refusal.ts'
 
 export interface HttpServerHandlers {
@@ -40,7 +40,8 @@ export function createHttpServer(handlers: HttpServerHandlers, limits: ProxyLimi
     handlers.onRequest(request, response, true),
   )
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-    response.writeHead(417, { connection: 'close' }).end()
+    const refusal: Refusal = { code: 'expectation_refused', rule: 'http' }
+    sendProblem(response, refusal, { side: handlers.side, ...handlers.describe(response.req.socket) }, { close: true })
   })
   server.on('connect', (_request, socket: Duplex) => {
     const refusal: Refusal = { code: 'request_malformed', rule: 'http' }

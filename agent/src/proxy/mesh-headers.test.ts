@@ -238,6 +238,12 @@ const ambiguous: readonly { name: string; head: string; status: number; code: st
     code: 'upgrade_refused',
   },
   { name: 'CONNECT', head: 'CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n', status: 400, code: 'request_malformed' },
+  {
+    name: 'an expectation nobody knows',
+    head: 'GET / HTTP/1.1\r\nHost: a\r\nExpect: miracles\r\n\r\n',
+    status: 417,
+    code: 'expectation_refused',
+  },
   { name: 'another version', head: 'GET / HTTP/2.0\r\nHost: a\r\n\r\n', status: 400, code: 'request_malformed' },
 ]
 

@@ -7,7 +7,7 @@ export interface Names {
   resolve(host: string): Promise<readonly string[]>
 }
 
-export class NameError extends Error {
+class NameError extends Error {
   override readonly name = 'NameError'
   readonly code = 'name_unresolved'
 }

@@ -15,6 +15,7 @@ import { createSnapshot } from './snapshot.ts'
 import {
   connectPlain,
   echo,
+  eventually,
   idOf,
   leafOf,
   MATRIX,
@@ -76,6 +77,27 @@ test('a refusal by the matrix is not tried elsewhere, one that another instance 
   expect(await ask(denies, good)).toBe('not_allowed')
   expect(await ask(lame, good)).toBe('complete')
   expect(await ask(lame)).toBe('service_unreachable')
+})
+
+test('requests wait for a connection when there are too many, and are refused when too many wait', async () => {
+  const held: (() => void)[] = []
+  await using mesh = await startPair({
+    mode: 'http',
+    limits: { maxLanes: 1, maxWaiting: 1 },
+    onRequest: (_incoming, response) => held.push(() => response.end('ok')),
+  })
+  const ask = async () => {
+    const response = await request(`http://127.0.0.1:${mesh.port}/`)
+    return `${response.statusCode} ${/"code":"(\w+)"/.exec(await response.body.text())?.[1] ?? 'ok'}`
+  }
+  const first = ask()
+  await eventually(() => (held.length === 1 ? true : undefined))
+  const others = [ask(), ask()]
+  expect(await Promise.race(others)).toBe('503 upstream_busy')
+  held[0]?.()
+  await eventually(() => (held.length === 2 ? true : undefined))
+  held[1]?.()
+  expect((await Promise.all([first, ...others])).toSorted()).toEqual(['200 ok', '200 ok', '503 upstream_busy'])
 })
 
 test('an upstream that state does not know is refused by the matrix, or has no address', async () => {

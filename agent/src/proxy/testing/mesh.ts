@@ -51,7 +51,7 @@ const CLASSES = {
 } as const
 export type ServiceName = keyof typeof CLASSES
 
-export const CLASS_NAMES = [
+const CLASS_NAMES = [
   'mtls_certificate',
   'management_core_certificate',
   'ai_processing_certificate',
@@ -59,7 +59,7 @@ export const CLASS_NAMES = [
   'ui_service_certificate',
 ] as const
 
-export function policyOf(pki: TestPki, matrix = MATRIX, version = 1) {
+function policyOf(pki: TestPki, matrix = MATRIX, version = 1) {
   const parsed = parseMatrix(matrix, { organization: pki.organization })
   if (!parsed.ok) throw new TypeError(JSON.stringify(parsed.problems))
   return indexPolicy(compile({ trustDomain: pki.trustDomain, version, matrices: [parsed.matrix] }))
@@ -112,7 +112,7 @@ export function issuerRow(pki: TestPki) {
   }
 }
 
-export function classOidsOf(pki: TestPki): Record<string, string> {
+function classOidsOf(pki: TestPki): Record<string, string> {
   return Object.fromEntries(CLASS_NAMES.map((name, index) => [name, pki.classOids[index] ?? '']))
 }
 
