@@ -1,0 +1,36 @@
+/** Where something listens or is reached. */
+export type SocketAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+/**
+ * Reads `127.0.0.1:8000`, `[::1]:8000`, `name.example:8000` or `unix:/run/vcc/argus.sock`.
+ *
+ * @returns `undefined` for anything else: no port, port 0, a relative path, or a path the kernel cannot bind.
+ */
+export function parseSocketAddress(text: string): SocketAddress | undefined {
+  if (text.startsWith('unix:')) {
+    const path = text.slice('unix:'.length)
+    return path.startsWith('/') && Buffer.byteLength(path) <= MAX_SUN_PATH ? { kind: 'unix', path } : undefined
+  }
+  const match = HOST_PORT.exec(text)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  if (host === undefined || !(port >= 1 && port <= 65_535)) return undefined
+  return { kind: 'tcp', host, port }
+}
+
+export function formatSocketAddress(address: SocketAddress): string {
+  if (address.kind === 'unix') return `unix:${address.path}`
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
+}
+
+/** Whether nobody outside this host can reach it. Names other than `localhost` are not looked up. */
+export function isLocal(address: SocketAddress): boolean {
+  return address.kind === 'unix' || address.host === 'localhost' || address.host === '::1' || LOOPBACK_V4.test(address.host)
+}
+
+const HOST_PORT = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9.-]{1,253})):(\d{1,5})$/
+const LOOPBACK_V4 = /^127(\.\d{1,3}){3}$/
+/** `sun_path` has 108 bytes with its end (unix(7)). */
+const MAX_SUN_PATH = 107
