@@ -27,7 +27,9 @@ export function formatSocketAddress(address: SocketAddress): string {
 
 /** Whether nobody outside this host can reach it. Names other than `localhost` are not looked up. */
 export function isLocal(address: SocketAddress): boolean {
-  return address.kind === 'unix' || address.host === 'localhost' || address.host === '::1' || LOOPBACK_V4.test(address.host)
+  return (
+    address.kind === 'unix' || address.host === 'localhost' || address.host === '::1' || LOOPBACK_V4.test(address.host)
+  )
 }
 
 const HOST_PORT = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9.-]{1,253})):(\d{1,5})$/

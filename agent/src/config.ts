@@ -20,7 +20,8 @@ export const AGENT_SHAPE = Type.Object(
     service: Type.Optional(
       Type.String({
         ...TEXT,
-        description: 'The service this file is meant for; the agent refuses to start when its identity is of another one.',
+        description:
+          'The service this file is meant for; the agent refuses to start when its identity is of another one.',
       }),
     ),
     state: Type.String({
@@ -53,10 +54,16 @@ export const AGENT_SHAPE = Type.Object(
       }),
     ),
     admin: Type.Optional(
-      Type.String({ ...TEXT, description: 'Socket, mode 0600, for `vcc-agent status`; by default `admin.sock` in `state`.' }),
+      Type.String({
+        ...TEXT,
+        description: 'Socket, mode 0600, for `vcc-agent status`; by default `admin.sock` in `state`.',
+      }),
     ),
     metrics: Type.Optional(
-      Type.String({ ...TEXT, description: 'host:port on this host where Prometheus reads `/metrics`; nowhere by default.' }),
+      Type.String({
+        ...TEXT,
+        description: 'host:port on this host where Prometheus reads `/metrics`; nowhere by default.',
+      }),
     ),
     health: Type.Optional(
       Type.String({ ...TEXT, description: 'host:port for `/live` and `/ready`; nowhere by default.' }),
@@ -87,12 +94,16 @@ export const AGENT_SHAPE = Type.Object(
       description: 'Connections at a time, both ways together; further ones are refused.',
     }),
     max_connection_age: Type.Optional(
-      DurationField({ minimumMs: 1000, description: 'The longest a connection lives; by default as long as the certificate that opened it.' }),
+      DurationField({
+        minimumMs: 1000,
+        description: 'The longest a connection lives; by default as long as the certificate that opened it.',
+      }),
     ),
     idle_timeout: Type.Optional(
       DurationField({
         minimumMs: 1000,
-        description: 'A connection on which nothing moves so long is closed; by default none is, dead peers are found by keep-alive.',
+        description:
+          'A connection on which nothing moves so long is closed; by default none is, dead peers are found by keep-alive.',
       }),
     ),
     drain: DurationField({
@@ -106,10 +117,14 @@ export const AGENT_SHAPE = Type.Object(
         minItems: 1,
         maxItems: 4,
         uniqueItems: true,
-        description: 'Key exchange groups by preference; by default SecP256r1MLKEM768, P-256, P-384. Tried with the own listener at start.',
+        description:
+          'Key exchange groups by preference; by default SecP256r1MLKEM768, P-256, P-384. Tried with the own listener at start.',
       }),
     ),
-    log_level: Type.Enum([...LOG_LEVELS], { default: 'info', description: 'What is logged; may be changed while the agent runs.' }),
+    log_level: Type.Enum([...LOG_LEVELS], {
+      default: 'info',
+      description: 'What is logged; may be changed while the agent runs.',
+    }),
   },
   CLOSED,
 )
@@ -127,7 +142,11 @@ export interface AgentConfig {
   readonly service: string | undefined
   readonly stateFolder: string
   readonly controlUrl: string
-  readonly inbound: { readonly listen: TcpAddress; readonly advertise: readonly string[]; readonly target: SocketAddress }
+  readonly inbound: {
+    readonly listen: TcpAddress
+    readonly advertise: readonly string[]
+    readonly target: SocketAddress
+  }
   /** By name as written, with `_` made `-`. */
   readonly outbound: ReadonlyMap<string, SocketAddress>
   readonly adminSocket: string
@@ -162,26 +181,35 @@ export function checkAgentConfig(raw: Raw, report: (field: string, message: stri
   const address = (field: string, text: string, rules: { local?: boolean; tcp?: boolean; binds?: boolean }) => {
     const parsed = parseSocketAddress(text)
     if (parsed === undefined) return report(field, `"${text}" is not an address`, `write ${ADDRESS}`)
-    if (rules.tcp === true && parsed.kind !== 'tcp') return report(field, 'a Unix socket is not possible here', 'write host:port')
+    if (rules.tcp === true && parsed.kind !== 'tcp')
+      return report(field, 'a Unix socket is not possible here', 'write host:port')
     if (rules.local === true && !isLocal(parsed)) {
-      return report(field, `"${text}" is not on this host`, 'use 127.0.0.1, [::1] or a Unix socket: what passes here is not encrypted')
+      return report(
+        field,
+        `"${text}" is not on this host`,
+        'use 127.0.0.1, [::1] or a Unix socket: what passes here is not encrypted',
+      )
     }
     if (rules.binds !== true) return
     const key = parsed.kind === 'tcp' ? `port ${parsed.port}` : parsed.path
     const other = used.get(key)
-    if (other !== undefined) return report(field, `"${text}" is used by ${other} already`, 'every listener needs its own')
+    if (other !== undefined)
+      return report(field, `"${text}" is used by ${other} already`, 'every listener needs its own')
     used.set(key, field)
   }
   address('inbound.listen', raw.inbound.listen, { tcp: true, binds: true })
-  for (const [name, text] of Object.entries(raw.outbound ?? {})) address(`outbound.${name}`, text, { local: true, binds: true })
+  for (const [name, text] of Object.entries(raw.outbound ?? {}))
+    address(`outbound.${name}`, text, { local: true, binds: true })
   if (raw.metrics !== undefined) address('metrics', raw.metrics, { tcp: true, local: true, binds: true })
   if (raw.health !== undefined) address('health', raw.health, { tcp: true, binds: true })
   address('inbound.target', raw.inbound.target, { local: true })
-  for (const [index, text] of (raw.inbound.advertise ?? []).entries()) address(`inbound.advertise[${index}]`, text, { tcp: true })
+  for (const [index, text] of (raw.inbound.advertise ?? []).entries())
+    address(`inbound.advertise[${index}]`, text, { tcp: true })
 
   const target = parseSocketAddress(raw.inbound.target)
   const loop = target && used.get(target.kind === 'tcp' ? `port ${target.port}` : target.path)
-  if (loop !== undefined) report('inbound.target', `"${raw.inbound.target}" is the agent itself (${loop})`, 'name the port of the service')
+  if (loop !== undefined)
+    report('inbound.target', `"${raw.inbound.target}" is the agent itself (${loop})`, 'name the port of the service')
   const listen = parseSocketAddress(raw.inbound.listen)
   if (raw.inbound.advertise === undefined && listen?.kind === 'tcp' && isEveryAddress(listen.host)) {
     report('inbound.advertise', 'is missing', `nobody can dial "${raw.inbound.listen}"; name the address of this host`)
@@ -189,11 +217,16 @@ export function checkAgentConfig(raw: Raw, report: (field: string, message: stri
   if (!isAbsolute(raw.state)) report('state', `"${raw.state}" is not an absolute path`)
   if (raw.admin !== undefined && !isAbsolute(raw.admin)) report('admin', `"${raw.admin}" is not an absolute path`)
   else if (isAbsolute(adminSocketOf(raw)) && parseSocketAddress(`unix:${adminSocketOf(raw)}`) === undefined) {
-    report(raw.admin === undefined ? 'state' : 'admin', 'the path of the admin socket would be longer than 107 bytes', 'set `admin`')
+    report(
+      raw.admin === undefined ? 'state' : 'admin',
+      'the path of the admin socket would be longer than 107 bytes',
+      'set `admin`',
+    )
   }
   const names = new Set<string>()
   for (const name of Object.keys(raw.outbound ?? {})) {
-    if (names.has(canonicalName(name))) report(`outbound.${name}`, '`_` and `-` are the same here: this name is there twice')
+    if (names.has(canonicalName(name)))
+      report(`outbound.${name}`, '`_` and `-` are the same here: this name is there twice')
     names.add(canonicalName(name))
   }
 }
@@ -210,7 +243,10 @@ function toAgentConfig(raw: Raw): AgentConfig {
       target: checked(parseSocketAddress(raw.inbound.target)),
     },
     outbound: new Map(
-      Object.entries(raw.outbound ?? {}).map(([name, text]) => [canonicalName(name), checked(parseSocketAddress(text))]),
+      Object.entries(raw.outbound ?? {}).map(([name, text]) => [
+        canonicalName(name),
+        checked(parseSocketAddress(text)),
+      ]),
     ),
     adminSocket: adminSocketOf(raw),
     metrics: raw.metrics === undefined ? undefined : tcp(raw.metrics),

@@ -6,10 +6,22 @@ import { type ExitName, errorCode } from '@vcc/runtime'
  */
 export const AGENT_FAILURES = {
   not_joined: { exit: 'failed', hint: 'run `vcc-agent join` first, with the same state folder' },
-  already_joined: { exit: 'conflict', hint: 'choose another state folder, or move this one away if the identity is to be given up' },
-  join_token_missing: { exit: 'usage', hint: 'write the token to a file and name it with --token-file, or pipe it to standard input' },
-  join_token_invalid: { exit: 'usage', hint: 'the token is one line of 20 to 200 letters, digits, - and _, as `vcc-pki` printed it' },
-  fingerprint_invalid: { exit: 'usage', hint: 'the fingerprint is printed with the join token: sha256: and 64 hexadecimal digits' },
+  already_joined: {
+    exit: 'conflict',
+    hint: 'choose another state folder, or move this one away if the identity is to be given up',
+  },
+  join_token_missing: {
+    exit: 'usage',
+    hint: 'write the token to a file and name it with --token-file, or pipe it to standard input',
+  },
+  join_token_invalid: {
+    exit: 'usage',
+    hint: 'the token is one line of 20 to 200 letters, digits, - and _, as `vcc-pki` printed it',
+  },
+  fingerprint_invalid: {
+    exit: 'usage',
+    hint: 'the fingerprint is printed with the join token: sha256: and 64 hexadecimal digits',
+  },
   fingerprint_mismatch: {
     exit: 'failed',
     hint: 'compare the fingerprint with an administrator over another channel; the token was not sent',
@@ -19,13 +31,25 @@ export const AGENT_FAILURES = {
   control_peer_refused: { exit: 'failed', hint: 'something between here and the control plane answers in its place' },
   control_answer_invalid: { exit: 'failed', hint: 'control plane and agent may be two minor versions apart at most' },
   control_refused: { exit: 'failed', hint: undefined },
-  identity_file_invalid: { exit: 'failed', hint: 'the state folder was changed by hand or its disk is damaged; join again with a new folder' },
+  identity_file_invalid: {
+    exit: 'failed',
+    hint: 'the state folder was changed by hand or its disk is damaged; join again with a new folder',
+  },
   identity_refused: { exit: 'failed', hint: undefined },
-  trust_file_invalid: { exit: 'failed', hint: 'the state folder was changed by hand or its disk is damaged; join again with a new folder' },
-  service_mismatch: { exit: 'usage', hint: 'the configuration belongs to another service than the identity in the state folder' },
+  trust_file_invalid: {
+    exit: 'failed',
+    hint: 'the state folder was changed by hand or its disk is damaged; join again with a new folder',
+  },
+  service_mismatch: {
+    exit: 'usage',
+    hint: 'the configuration belongs to another service than the identity in the state folder',
+  },
   state_folder_busy: { exit: 'conflict', hint: 'stop the other vcc-agent of this state folder first' },
   agent_unreachable: { exit: 'unreachable', hint: 'is vcc-agent running? --config or --admin name its socket' },
-  admin_answer_invalid: { exit: 'failed', hint: 'vcc-agent on the socket and on the command line should be one version' },
+  admin_answer_invalid: {
+    exit: 'failed',
+    hint: 'vcc-agent on the socket and on the command line should be one version',
+  },
   admin_request_invalid: { exit: 'usage', hint: undefined },
   renewal_unanswered: { exit: 'unreachable', hint: undefined },
 } as const satisfies Record<string, { exit: ExitName; hint: string | undefined }>

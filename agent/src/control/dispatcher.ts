@@ -51,7 +51,9 @@ function addressOf({ hostname, port }: buildConnector.Options): { host: string; 
 export function transportError(url: string, error: unknown): AgentError {
   for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause instanceof AgentError) return cause
   const detail = TRANSPORT_WORDS[errorCode(error) ?? ''] ?? (error instanceof Error ? error.message : 'unknown reason')
-  return new AgentError('control_unreachable', `the control plane at ${url} cannot be reached: ${detail}`, { cause: error })
+  return new AgentError('control_unreachable', `the control plane at ${url} cannot be reached: ${detail}`, {
+    cause: error,
+  })
 }
 
 const TRANSPORT_WORDS: Readonly<Record<string, string>> = {

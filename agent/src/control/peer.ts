@@ -67,7 +67,9 @@ function peerFault(certificate: tls.PeerCertificate, expected: ExpectedPeer): Er
     })
     const id = uriIdentityOf(leaf)
     if (id === expected.id) return undefined
-    return new AgentError('control_peer_refused', `the peer is ${id}, not ${expected.id}`, { reason: 'peer_not_expected' })
+    return new AgentError('control_peer_refused', `the peer is ${id}, not ${expected.id}`, {
+      reason: 'peer_not_expected',
+    })
   } catch (cause) {
     if (!(cause instanceof X509Error)) return cause instanceof Error ? cause : new TypeError('not an error')
     return new AgentError('control_peer_refused', `the certificate of the peer is refused: ${cause.message}`, {

@@ -40,7 +40,13 @@ async function connect(target: SocketAddress, signal: AbortSignal): Promise<void
 
 async function get(target: SocketAddress, path: string, signal: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const request = http.get({ ...dialOptions(target), path, signal, agent: false, headers: { 'user-agent': 'vcc-agent' } })
+  const request = http.get({
+    ...dialOptions(target),
+    path,
+    signal,
+    agent: false,
+    headers: { 'user-agent': 'vcc-agent' },
+  })
   request.once('error', reject)
   request.once('response', (response) => {
     const status = response.statusCode ?? 0
@@ -51,7 +57,9 @@ async function get(target: SocketAddress, path: string, signal: AbortSignal): Pr
   await promise
 }
 
-function dialOptions(target: SocketAddress): { path: string } | { host: string; port: number } | { socketPath: string; path: string } {
+function dialOptions(
+  target: SocketAddress,
+): { path: string } | { host: string; port: number } | { socketPath: string; path: string } {
   if (target.kind === 'tcp') return { host: target.host, port: target.port }
   return { socketPath: target.path, path: target.path }
 }

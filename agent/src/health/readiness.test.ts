@@ -13,7 +13,11 @@ const READY: ReadinessFacts = {
 
 const cases: readonly { name: string; facts: Partial<ReadinessFacts>; codes: readonly ReadinessReason[] }[] = [
   { name: 'all in order is ready', facts: {}, codes: [] },
-  { name: 'ready in the last second of the certificate', facts: { now: at('2026-11-30T00:00:00Z'), enforceUntil: at('2026-12-01T00:00:00Z') }, codes: [] },
+  {
+    name: 'ready in the last second of the certificate',
+    facts: { now: at('2026-11-30T00:00:00Z'), enforceUntil: at('2026-12-01T00:00:00Z') },
+    codes: [],
+  },
   { name: 'ready in the last second of the state', facts: { now: at('2026-11-26T12:00:00Z') }, codes: [] },
   { name: 'draining', facts: { draining: true }, codes: ['draining'] },
   { name: 'no certificate', facts: { certificate: undefined }, codes: ['no_certificate'] },
@@ -30,12 +34,22 @@ const cases: readonly { name: string; facts: Partial<ReadinessFacts>; codes: rea
   { name: 'no state', facts: { enforceUntil: undefined }, codes: ['no_state'] },
   { name: 'state past its last second', facts: { now: at('2026-11-26T12:00:01Z') }, codes: ['state_not_enforceable'] },
   { name: 'listener not tried', facts: { listener: undefined }, codes: ['listener_unproven'] },
-  { name: 'listener does not answer', facts: { listener: { failed: 'connection refused' } }, codes: ['listener_failed'] },
+  {
+    name: 'listener does not answer',
+    facts: { listener: { failed: 'connection refused' } },
+    codes: ['listener_failed'],
+  },
   { name: 'service not tried', facts: { service: { health: 'unknown' } }, codes: ['service_unknown'] },
   { name: 'service down', facts: { service: { health: 'failing', detail: 'status 500' } }, codes: ['service_failing'] },
   {
     name: 'everything at once is all said',
-    facts: { draining: true, certificate: undefined, enforceUntil: undefined, listener: undefined, service: { health: 'unknown' } },
+    facts: {
+      draining: true,
+      certificate: undefined,
+      enforceUntil: undefined,
+      listener: undefined,
+      service: { health: 'unknown' },
+    },
     codes: ['draining', 'no_certificate', 'no_state', 'listener_unproven', 'service_unknown'],
   },
 ]

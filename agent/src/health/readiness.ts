@@ -43,11 +43,14 @@ export function unreadiness(facts: ReadinessFacts): readonly Reason[] {
 
   if (facts.draining) add('draining')
   if (certificate === undefined) add('no_certificate')
-  else if (now < certificate.notBefore) add('certificate_not_yet_valid', `the certificate is valid from ${certificate.notBefore.toISOString()} on`)
-  else if (now > certificate.notAfter) add('certificate_expired', `the certificate expired at ${certificate.notAfter.toISOString()}`)
+  else if (now < certificate.notBefore)
+    add('certificate_not_yet_valid', `the certificate is valid from ${certificate.notBefore.toISOString()} on`)
+  else if (now > certificate.notAfter)
+    add('certificate_expired', `the certificate expired at ${certificate.notAfter.toISOString()}`)
 
   if (enforceUntil === undefined) add('no_state')
-  else if (now > enforceUntil) add('state_not_enforceable', `the signed state was enforceable until ${enforceUntil.toISOString()}`)
+  else if (now > enforceUntil)
+    add('state_not_enforceable', `the signed state was enforceable until ${enforceUntil.toISOString()}`)
 
   if (listener === undefined) add('listener_unproven')
   else if ('failed' in listener) add('listener_failed', listener.failed)

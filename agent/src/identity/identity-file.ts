@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { readSecretFile, removeFile, RuntimeError, writeFileAtomic } from '@vcc/runtime'
+import { RuntimeError, readSecretFile, removeFile, writeFileAtomic } from '@vcc/runtime'
 import { decodePem, encodePem } from '@vcc/x509'
 import { AgentError } from '../errors.ts'
 import { type AgentKey, generateAgentKey, parseAgentKey } from './key.ts'
@@ -65,7 +65,10 @@ function parseIdentity(pem: string): StoredIdentity {
   }
   const key = parseAgentKey(pem)
   if (chainDer.length < 1 || chainDer.length > 4) {
-    throw new AgentError('identity_file_invalid', `the identity holds ${chainDer.length} certificates instead of one to four`)
+    throw new AgentError(
+      'identity_file_invalid',
+      `the identity holds ${chainDer.length} certificates instead of one to four`,
+    )
   }
   return { key, chainDer }
 }

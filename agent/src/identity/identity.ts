@@ -7,8 +7,8 @@ import {
   nameValues,
   OID,
   uriIdentityOf,
-  validateChain,
   type VerifiedPath,
+  validateChain,
   X509Error,
 } from '@vcc/x509'
 import { AgentError } from '../errors.ts'
@@ -77,7 +77,8 @@ function mintIdentity(key: AgentKey, path: VerifiedPath, rules: IdentityRules): 
   }
   const { id: workload, trustDomain, organization, service } = workloadOf(uriIdentityOf(leaf))
   const [instance = '', ...others] = nameValues(leaf.subject, OID.commonName)
-  if (!INSTANCE.test(instance) || others.length > 0) throw refused('instance_invalid', 'the common name of the certificate is not an instance id')
+  if (!INSTANCE.test(instance) || others.length > 0)
+    throw refused('instance_invalid', 'the common name of the certificate is not an instance id')
   const { expected } = rules
   if (expected !== undefined && expected.instance !== instance) {
     throw refused('instance_changed', `the certificate is for instance ${instance}, not ${expected.instance}`)

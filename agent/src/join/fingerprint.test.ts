@@ -5,11 +5,28 @@ import { fingerprintOf, parseFingerprint, sameFingerprint } from './fingerprint.
 const DIGITS = 'a1b2c3d4'.repeat(8)
 const COLONS = DIGITS.match(/../g)?.join(':') ?? ''
 
-for (const text of [DIGITS, DIGITS.toUpperCase(), `sha256:${DIGITS}`, `SHA256:${COLONS}`, COLONS, ` ${DIGITS}\n`, `SHA-256=${COLONS}`]) {
+for (const text of [
+  DIGITS,
+  DIGITS.toUpperCase(),
+  `sha256:${DIGITS}`,
+  `SHA256:${COLONS}`,
+  COLONS,
+  ` ${DIGITS}\n`,
+  `SHA-256=${COLONS}`,
+]) {
   test(`"${text.slice(0, 16)}…" is read`, () => expect(parseFingerprint(text)).toBe(DIGITS))
 }
 
-const wrong = ['', 'sha256:', DIGITS.slice(1), `${DIGITS}0`, DIGITS.replace('a', 'g'), `md5:${DIGITS}`, COLONS.replace(':', ''), `${COLONS}:00`]
+const wrong = [
+  '',
+  'sha256:',
+  DIGITS.slice(1),
+  `${DIGITS}0`,
+  DIGITS.replace('a', 'g'),
+  `md5:${DIGITS}`,
+  COLONS.replace(':', ''),
+  `${COLONS}:00`,
+]
 for (const text of wrong) {
   test(`"${text.slice(0, 16)}…" of ${text.length} characters is refused`, () => {
     expect(() => parseFingerprint(text)).toThrow(expect.objectContaining({ code: 'fingerprint_invalid' }))

@@ -8,7 +8,10 @@ import { AgentError } from '../errors.ts'
  * @throws {AgentError} `fingerprint_invalid`
  */
 export function parseFingerprint(text: string): string {
-  const digits = text.trim().toLowerCase().replace(/^sha-?256[:=]/, '')
+  const digits = text
+    .trim()
+    .toLowerCase()
+    .replace(/^sha-?256[:=]/, '')
   const plain = /^[0-9a-f]{2}(:[0-9a-f]{2}){31}$/.test(digits) ? digits.replaceAll(':', '') : digits
   if (/^[0-9a-f]{64}$/.test(plain)) return plain
   throw new AgentError('fingerprint_invalid', `"${text.slice(0, 110)}" is not a SHA-256 fingerprint`)

@@ -1,5 +1,5 @@
-import { STATE_FORMATS, verifyTrustStatement } from '@vcc/mesh'
 import { apiClient, type RouteInput } from '@vcc/api'
+import { STATE_FORMATS, verifyTrustStatement } from '@vcc/mesh'
 import { ensureFolder } from '@vcc/runtime'
 import { buildCsr, type Certificate, ekuOid } from '@vcc/x509'
 import { callError, derOf, parseIssued } from '../control/answers.ts'
