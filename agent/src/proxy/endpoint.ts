@@ -63,7 +63,7 @@ export function connectTo(endpoint: SocketAddress, deadlineMs: number, signal?: 
     const socket = connect({
       ...placeOf(endpoint),
       allowHalfOpen: true,
-      
+      noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
     })
