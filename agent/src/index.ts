@@ -1,1 +1,2 @@
-export {}
+export { AGENT_ENVIRONMENT, AGENT_SHAPE } from './config.ts'
+export { AGENT_FAILURES } from './errors.ts'

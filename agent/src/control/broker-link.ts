@@ -92,7 +92,7 @@ export function createBrokerLink(deps: BrokerLinkDeps): BrokerLink {
   }
 }
 
-const BACKOFF = { firstMs: 500, capMs: 30_000 }
+const BACKOFF = { baseMs: 500, capMs: 15_000 }
 
 interface Connection {
   readonly client: MqttClient

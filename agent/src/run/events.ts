@@ -1,0 +1,66 @@
+import { defineEvents, event } from '@vcc/runtime'
+
+/** Everything the agent writes to its log. `access` is the access log: one line when a connection or request is over. */
+export const agentEvents = defineEvents({
+  started: event<{ service: string; instance: string; serialHex: string; version: string }>('info', 'agent runs'),
+  waiting_for_state: event('info', 'no signed state yet; nothing is let through before it comes'),
+  access: event<{
+    result: string
+    code: string
+    rule: string
+    direction: string
+    unit: string
+    connection: string
+    source: string
+    source_instance: string
+    source_class: string
+    source_serial: string
+    source_address: string
+    target: string
+    target_instance: string
+    generation: string
+    duration_ms: number
+    bytes_in: number
+    bytes_out: number
+    method: string
+    status: number
+    detail: string
+  }>('info', 'connection over'),
+  listening: event<{ listener: string; endpoint: string }>('info', 'listening'),
+  snapshot_applied: event<{ generation: string; decided: number; cut: number }>('info', 'new state in force'),
+  self_check: event<{ serialHex: string; protocol: string; cipher: string; group: string }>(
+    'info',
+    'shook hands with the own listener',
+  ),
+  self_check_failed: event<{ reason: string }>('error', 'the own listener does not serve what it should'),
+  address_ejected: event<{ upstream: string; address: string; reason: string; forMs: number }>(
+    'warn',
+    'an address is left out for a while',
+  ),
+  admission_refused: event<{ reason: string; address: string }>(
+    'warn',
+    'a connection was refused before its handshake',
+  ),
+  state_file_refused: event<{ file: string; code: string }>(
+    'warn',
+    'a stored document cannot be used and is fetched anew',
+  ),
+  state_refused: event<{ what: string; code: string }>('warn', 'signed state was refused'),
+  state_passed_over: event<{ what: string; code: string }>('debug', 'signed state was passed over'),
+  state_not_applied: event<{ code: string }>('error', 'signed state could not be put in force'),
+  certificate_renewed: event<{ serialHex: string; notAfter: Date; why: string }>('info', 'certificate renewed'),
+  certificate_not_renewed: event<{ why: string; code: string; failures: number; waitMs: number }>(
+    'warn',
+    'certificate not renewed',
+  ),
+  identity_forked: event<{ instance: string }>('error', 'another agent holds a newer certificate of this instance'),
+  broker_connected: event('info', 'connected to the broker'),
+  broker_disconnected: event('warn', 'the broker is away'),
+  control_away: event<{ code: string }>('warn', 'the control plane does not answer'),
+  service_health: event<{ health: string; detail: string }>('info', 'health of the local service changed'),
+  clock_behind: event<{ bySeconds: number }>('error', 'the clock is behind what the control plane signed'),
+  draining: event<{ deadlineMs: number }>('info', 'no new connections; waiting for those that are open'),
+  drained: event<{ cut: number }>('info', 'drained'),
+  job_failed: event<{ job: string }>('error', 'a scheduled job failed'),
+})
+export type AgentEvents = ReturnType<typeof agentEvents>

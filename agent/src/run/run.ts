@@ -1,0 +1,417 @@
+import { FLEET_TOPICS, type Held, instanceTopics, isoSeconds, type UpBody } from '@vcc/mesh'
+import { decideDial, explain, PolicyError, resolveWorkload } from '@vcc/policy'
+import {
+  createLogger,
+  createSchedule,
+  errorCode,
+  every,
+  LOG_LEVELS,
+  now,
+  runService,
+  type ServiceContext,
+  withJitter,
+} from '@vcc/runtime'
+import { serveAdmin } from '../admin/server.ts'
+import type { AgentConfig } from '../config.ts'
+import { callError, parsePull } from '../control/answers.ts'
+import { createApiLink } from '../control/api-link.ts'
+import { createBrokerLink } from '../control/broker-link.ts'
+import { AgentError, reasonOf } from '../errors.ts'
+import { probeService } from '../health/probe.ts'
+import { type Reason, type ServiceHealth, unreadiness } from '../health/readiness.ts'
+import { serveHealth, serveMetrics } from '../health/server.ts'
+import { type Identity, verifyIdentity } from '../identity/identity.ts'
+import { identityFiles } from '../identity/identity-file.ts'
+import { Renewal } from '../identity/renewal.ts'
+import { createDataPlane } from '../proxy/data-plane.ts'
+import type { Snapshot } from '../proxy/snapshot.ts'
+import { createAnswers } from '../report/answers.ts'
+import { statusBody } from '../report/status-body.ts'
+import { say } from '../report/uplink.ts'
+import { StateKeeper } from '../state/keeper.ts'
+import { snapshotOf } from '../state/snapshot.ts'
+import { stateFiles } from '../state/state-files.ts'
+import { bypassPossible, readStatus } from '../status/read.ts'
+import { trustFiles } from '../trust/trust-files.ts'
+import { AGENT_VERSION } from '../version.ts'
+import { accessFields } from './access.ts'
+import { agentEvents } from './events.ts'
+import { type AgentGauges, createAgentMetrics, proxyMetrics } from './metrics.ts'
+
+const PULL_MS = 60_000
+const STATUS_MS = 30_000
+const TEND_MS = 1000
+
+/** Runs the agent until it is asked to stop. Everything is built here, and only here. */
+export async function runAgent(config: AgentConfig): Promise<void> {
+  const log = createLogger({ name: 'vcc-agent', level: config.logLevel })
+  await runService((context) => serve(config, { log, events: agentEvents(log) }, context), {
+    log,
+    drainMs: config.drain.ms + 10_000,
+  })
+}
+
+// One function on purpose: it is the wiring of the process, read from top to bottom in the order things depend on
+// each other. What is decided is decided in the parts.
+async function serve(
+  config: AgentConfig,
+  { log, events }: { log: ReturnType<typeof createLogger>; events: ReturnType<typeof agentEvents> },
+  { stopped, resources, ready }: ServiceContext,
+): Promise<void> {
+  const startedAt = now()
+  const files = identityFiles(config.stateFolder)
+  const trust = await trustFiles(config.stateFolder).read()
+  const stored = await files.read()
+  if (trust === undefined || stored === undefined) {
+    throw new AgentError('not_joined', `there is no identity in ${config.stateFolder}`)
+  }
+  const rules = {
+    root: trust.root,
+    oidArc: trust.statement.oidArc,
+    classOids: undefined,
+    expected: undefined,
+    now: now(),
+  }
+  let identity: Identity = verifyIdentity(stored, rules, { acceptExpired: true })
+  if (config.service !== undefined && config.service.replaceAll('_', '-') !== identity.service) {
+    throw new AgentError(
+      'service_mismatch',
+      `the configuration is for ${config.service}, the identity for ${identity.service}`,
+    )
+  }
+
+  const { root } = trust
+  let snapshot: Snapshot | undefined
+  let health: ServiceHealth = { health: 'unknown' }
+  let listenerFailure: string | undefined
+  let isDraining = false
+  let lastClockBehind = false
+
+  const metrics = createAgentMetrics(({ set }) => readGauges(set))
+  const dataPlane = createDataPlane(
+    {
+      inbound: { listen: config.inbound.listen, target: config.inbound.target },
+      outbound: [...config.outbound].map(([upstream, listen]) => ({ upstream, listen })),
+      limits: {
+        maxConnections: config.maxConnections,
+        ...(config.maxConnectionAge ? { maxConnectionAgeMs: config.maxConnectionAge.ms } : {}),
+        ...(config.idleTimeout ? { idleMs: config.idleTimeout.ms } : {}),
+      },
+    },
+    {
+      now,
+      events: {
+        ...events,
+        self_check: (fields) => {
+          metrics.vcc_agent_key_exchange_info.set({ group: fields.group }, 1)
+          events.self_check(fields)
+        },
+      },
+      metrics: proxyMetrics(metrics),
+      onClose: (record) => events.access(accessFields(record)),
+    },
+  )
+  resources.use(dataPlane)
+
+  const stateStore = stateFiles(config.stateFolder)
+  const whose = { instance: identity.instance, service: identity.workload }
+  const loaded = await stateStore.load({ root: trust.root, trust: trust.statement, ...whose })
+  for (const refused of loaded.refused) events.state_file_refused(refused)
+  const keeper: StateKeeper = new StateKeeper(loaded, {
+    root: trust.root,
+    statement: trust.statement,
+    instance: identity.instance,
+    workload: identity.workload,
+    files: stateStore,
+    onChange: (kind) => putInForce([kind]),
+    onGap: () => pullSoon(),
+    onRefused: ({ what, code, isAlarm }, error) => {
+      metrics.vcc_agent_state_refused_total.add({ code })
+      if (isAlarm) events.state_refused({ what, code }, error)
+      else events.state_passed_over({ what, code })
+    },
+    now,
+  })
+  const meshTrust = () => ({ root: trust.root, statement: keeper.trust })
+
+  const api = resources.use(
+    createApiLink({
+      trust: meshTrust,
+      identity: () => identity,
+      urls: () => keeper.agent?.content.api ?? [config.controlUrl],
+      now,
+    }),
+  )
+  const answers = createAnswers({ trust: meshTrust, keeper: () => keeper, now })
+  const broker = resources.use(
+    createBrokerLink({
+      trust: meshTrust,
+      identity: () => identity,
+      urls: () => keeper.agent?.content.broker ?? [],
+      onMessage: (topic, payload) => void onMessage(topic, payload),
+      onConnect: () => {
+        events.broker_connected({})
+        pullSoon()
+        void reportAll()
+      },
+      onDisconnect: () => events.broker_disconnected({}),
+      now,
+    }),
+  )
+  const uplink = { identity: () => identity, api, broker, now }
+
+  async function onMessage(topic: string, payload: string): Promise<void> {
+    const { down } = instanceTopics(identity.instance)
+    if (topic === down.reply) answers.take(payload)
+    else if (topic === FLEET_TOPICS.snapshot) await keeper.take('fleet', payload)
+    else if (topic === FLEET_TOPICS.delta) await keeper.take('delta', payload)
+    else if (topic === FLEET_TOPICS.refresh) await keeper.take('fleet-refresh', payload)
+    else if (topic === down.state) await keeper.take('agent', payload)
+    else if (topic === down.refresh) await keeper.take('agent-refresh', payload)
+  }
+
+  /** One immutable snapshot of documents and certificate; then an acknowledgement of what is really in force. */
+  async function putInForce(changed: readonly Held['kind'][]): Promise<void> {
+    const { fleet, agent } = keeper
+    if (fleet === undefined || agent === undefined) return
+    const before = snapshot
+    try {
+      const next = snapshotOf({ root: root, fleet, agent, identity, keyExchange: config.keyExchange }, before)
+      snapshot = next
+      const applied = await dataPlane.apply(next)
+      listenerFailure = undefined
+      await acknowledge(changed, { result: 'applied', at: isoSeconds(now()), closed: applied.cut })
+    } catch (error) {
+      const code = errorCode(error) ?? 'internal_error'
+      events.state_not_applied({ code }, error)
+      if (snapshot !== before) listenerFailure = error instanceof Error ? error.message : code
+      await acknowledge(changed, { result: 'refused', code })
+    }
+    schedulePlan()
+  }
+
+  async function acknowledge(kinds: readonly Held['kind'][], outcome: UpBody<'ack'>['outcome']): Promise<void> {
+    const serial = dataPlane.status().served?.serialHex ?? null
+    for (const kind of kinds) {
+      const held = keeper[kind]
+      if (held === undefined) continue
+      const { epoch, generation, contentHash, enforceUntil } = held
+      await say(
+        'ack',
+        { kind, epoch, generation, contentHash, enforceUntil: isoSeconds(enforceUntil), serial, outcome },
+        uplink,
+      )
+    }
+  }
+
+  async function reportAll(): Promise<void> {
+    if (snapshot !== undefined)
+      await acknowledge(['fleet', 'agent'], { result: 'applied', at: isoSeconds(now()), closed: 0 })
+    await reportStatus()
+  }
+
+  const reportStatus = () =>
+    say(
+      'status',
+      statusBody({
+        config,
+        keeper,
+        dataPlane,
+        health,
+        startedAt,
+        certificateEnds: identity.leaf.notAfter,
+        isReady: reasons().length === 0,
+        bypass: bypassPossible(config),
+      }),
+      uplink,
+    )
+
+  async function pull(): Promise<void> {
+    const held = {
+      ...(keeper.fleet === undefined ? {} : { fleet: `${keeper.fleet.epoch}.${keeper.fleet.generation}` }),
+      ...(keeper.agent === undefined ? {} : { agent: `${keeper.agent.epoch}.${keeper.agent.generation}` }),
+    }
+    try {
+      await keeper.takePulled(parsePull(await api.call('meshState', { query: held })))
+    } catch (error) {
+      events.control_away({ code: reasonOf(callError(config.controlUrl, error)) })
+    }
+  }
+
+  const renewal: Renewal = new Renewal({
+    identity: () => identity,
+    files,
+    trust: meshTrust,
+    keeper: () => keeper,
+    api,
+    broker,
+    answers,
+    onRenewed: async (next, why) => {
+      identity = next
+      metrics.vcc_agent_certificate_renewals_total.add({ result: 'renewed' })
+      events.certificate_renewed({ serialHex: next.leaf.serialHex, notAfter: next.leaf.notAfter, why })
+      await putInForce(['fleet', 'agent'])
+      await reportStatus()
+    },
+    onFailed: (fact, error) => {
+      metrics.vcc_agent_certificate_renewals_total.add({ result: fact.code })
+      if (fact.code === 'identity_forked') events.identity_forked({ instance: identity.instance })
+      events.certificate_not_renewed(fact, error)
+    },
+    now,
+  })
+
+  const reasons = (): readonly Reason[] => {
+    const { leaf } = identity
+    const { served } = dataPlane.status()
+    return unreadiness({
+      now: keeper.clock().at,
+      draining: isDraining,
+      certificate: { notBefore: leaf.notBefore, notAfter: leaf.notAfter },
+      enforceUntil: snapshot?.enforceUntil,
+      listener:
+        listenerFailure !== undefined ? { failed: listenerFailure } : served && { servedSerial: served.serialHex },
+      service: health,
+    })
+  }
+
+  async function probe(): Promise<void> {
+    const seen = await probeService(config.inbound.target, config.healthCheck)
+    if (seen.health !== health.health) {
+      events.service_health({ health: seen.health, detail: seen.health === 'failing' ? seen.detail : '' })
+      health = seen
+      await reportStatus()
+    }
+    health = seen
+  }
+
+  async function drain(): Promise<{ cut: number }> {
+    isDraining = true
+    events.draining({ deadlineMs: config.drain.ms })
+    const { cut } = await dataPlane.drain(config.drain.ms)
+    events.drained({ cut })
+    return { cut }
+  }
+
+  function readGauges(set: AgentGauges): void {
+    const { leaf } = identity
+    const plan = renewal.plan()
+    const clock = keeper.clock()
+    set.certificate(leaf.notAfter, plan.kind === 'stop' ? undefined : plan.at, now())
+    for (const kind of ['fleet', 'agent'] as const) {
+      const held = keeper[kind]
+      if (held !== undefined) set.state(kind, held.generation, (now().getTime() - held.issuedAt.getTime()) / 1000)
+    }
+    if (snapshot !== undefined) set.enforceUntil(snapshot.enforceUntil)
+    set.clockBehind(clock.state === 'behind' ? clock.bySeconds : 0)
+    set.link('api', api.downSince() === undefined)
+    set.link('broker', broker.isConnected())
+    set.ready(reasons().length === 0)
+    set.service(health.health === 'ok')
+  }
+
+  resources.use(
+    await serveAdmin(config.adminSocket, {
+      status: () =>
+        readStatus({
+          config,
+          identity: () => identity,
+          keeper,
+          renewal,
+          dataPlane,
+          snapshot: () => snapshot,
+          api,
+          broker,
+          health: () => health,
+          unreadiness: reasons,
+          now,
+        }),
+      explain: (source, target) => explained(source, target, identity, snapshot),
+      drain,
+      logLevel: (level) => {
+        const wanted = LOG_LEVELS.find((one) => one === level)
+        if (wanted === undefined)
+          throw new AgentError('admin_request_invalid', `a log level is one of ${LOG_LEVELS.join(', ')}`)
+        log.level = wanted
+        return { level: wanted }
+      },
+    }),
+  )
+  if (config.health !== undefined) resources.use(await serveHealth(config.health, reasons))
+  if (config.metrics !== undefined) resources.use(await serveMetrics(config.metrics, metrics))
+
+  const schedule = resources.use(createSchedule({ onFailure: (job, error) => events.job_failed({ job }, error) }))
+  const soon = () => new Date(now().getTime() + 100)
+  const job = (name: string, periodMs: () => number, timeoutMs: number, run: () => Promise<void>) =>
+    schedule.add({ name, first: now(), next: (at) => every(periodMs())(at), timeoutMs, run })
+  const pulling = job('pull', () => withJitter(PULL_MS), 40_000, pull)
+  const renewing = job('renewal', untilRenewal, 60_000, () => renewal.tend())
+  job('probe', () => config.healthInterval.ms, 10_000, probe)
+  job(
+    'status',
+    () => withJitter(STATUS_MS),
+    30_000,
+    async () => void (await reportStatus()),
+  )
+  job(
+    'links',
+    () => TEND_MS,
+    10_000,
+    async () => {
+      broker.tend()
+      const clock = keeper.clock()
+      if (clock.state === 'behind' && !lastClockBehind) events.clock_behind({ bySeconds: clock.bySeconds })
+      lastClockBehind = clock.state === 'behind'
+    },
+  )
+
+  function pullSoon(): void {
+    pulling.moveTo(soon())
+  }
+
+  function schedulePlan(): void {
+    renewing.moveTo(new Date(now().getTime() + untilRenewal()))
+  }
+
+  function untilRenewal(): number {
+    const plan = renewal.plan()
+    return plan.kind === 'stop' ? PULL_MS : Math.max(100, plan.at.getTime() - keeper.clock().at.getTime())
+  }
+
+  events.started({
+    service: identity.service,
+    instance: identity.instance,
+    serialHex: identity.leaf.serialHex,
+    version: AGENT_VERSION,
+  })
+  if (keeper.fleet === undefined || keeper.agent === undefined) events.waiting_for_state({})
+  else await putInForce(['fleet', 'agent'])
+  ready()
+  await stopped
+  await drain()
+}
+
+/** Of the calls of the own service, which are all that a slice of the matrix knows. */
+function explained(sourceText: string, targetText: string, identity: Identity, snapshot: Snapshot | undefined) {
+  if (snapshot === undefined) throw new AgentError('admin_request_invalid', 'no signed state is held yet')
+  const { trustDomain, organization, workload } = identity
+  try {
+    const source = resolveWorkload(sourceText, { trustDomain, organization })
+    const target = resolveWorkload(targetText, { trustDomain, organization })
+    if (source !== workload && target !== workload) {
+      throw new AgentError('admin_request_invalid', `this agent knows the calls of ${identity.service} only`, {
+        hint: 'ask the control plane: vcc-pki check SOURCE TARGET',
+      })
+    }
+    const decision = decideDial(snapshot.policy, { source, target })
+    return {
+      allowed: decision.allowed,
+      rule: decision.rule,
+      code: decision.allowed ? null : decision.code,
+      explanation: explain(snapshot.policy, source, target),
+    }
+  } catch (cause) {
+    if (cause instanceof PolicyError) throw new AgentError('admin_request_invalid', cause.message, { cause })
+    throw cause
+  }
+}

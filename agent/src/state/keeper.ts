@@ -1,0 +1,139 @@
+import {
+  acceptAgent,
+  acceptDelta,
+  acceptFleet,
+  acceptRefresh,
+  type ClockReading,
+  clockReading,
+  type Held,
+  type HeldAgent,
+  type HeldFleet,
+  MESH_FAILURES,
+  MeshError,
+  raisedFloor,
+  type TrustStatement,
+} from '@vcc/mesh'
+import type { Certificate } from '@vcc/x509'
+import type { PulledState } from '../control/answers.ts'
+import type { LoadedState, StateFiles } from './state-files.ts'
+
+export interface KeeperDeps {
+  readonly root: Certificate
+  /** From join; a newer one in the fleet document wins. */
+  readonly statement: TrustStatement
+  readonly instance: string
+  readonly workload: string
+  readonly files: StateFiles
+  /** The documents changed, or may be worked on for longer. Called after they are on the disk. */
+  readonly onChange: (kind: Held['kind']) => Promise<void>
+  /** Something was missed, or came too late to be taken by itself: a pull brings it. */
+  readonly onGap: () => void
+  readonly onRefused: (fact: { what: string; code: string; isAlarm: boolean }, error: MeshError) => void
+  readonly now: () => Date
+}
+
+/** What a message is, by the topic or answer that carried it. The message proves the rest itself. */
+export type StateMessage = 'fleet' | 'delta' | 'agent' | 'fleet-refresh' | 'agent-refresh'
+
+/** Holds the signed state. Takes one message at a time; whatever is older, foreign or tampered changes nothing. */
+export class StateKeeper {
+  #fleet: HeldFleet | undefined
+  #agent: HeldAgent | undefined
+  #floor: Date | undefined
+  #queue: Promise<void> = Promise.resolve()
+  readonly #deps: KeeperDeps
+
+  constructor(loaded: LoadedState, deps: KeeperDeps) {
+    this.#fleet = loaded.fleet
+    this.#agent = loaded.agent
+    this.#floor = loaded.floor
+    this.#deps = deps
+  }
+
+  get fleet(): HeldFleet | undefined {
+    return this.#fleet
+  }
+
+  get agent(): HeldAgent | undefined {
+    return this.#agent
+  }
+
+  get trust(): TrustStatement {
+    return this.#fleet?.trust ?? this.#deps.statement
+  }
+
+  get floor(): Date | undefined {
+    return this.#floor
+  }
+
+  /** Our clock against what the control plane signed. */
+  clock(): ClockReading {
+    return clockReading(this.#deps.now(), this.#floor)
+  }
+
+  take(what: StateMessage, jws: string): Promise<void> {
+    return this.#inTurn(() => this.#takeOne(what, jws))
+  }
+
+  /** An answer of `mesh/state`: each document with the refresh that makes it takeable. */
+  takePulled(pulled: PulledState): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#takePart('fleet', pulled.fleet)
+      await this.#takePart('agent', pulled.agent)
+    })
+  }
+
+  async #takePart(kind: Held['kind'], part: PulledState['fleet']): Promise<void> {
+    if (part.document === undefined)
+      return this.#takeOne(kind === 'fleet' ? 'fleet-refresh' : 'agent-refresh', part.refresh)
+    return this.#takeOne(kind, part.document, part.refresh)
+  }
+
+  async #takeOne(what: StateMessage, jws: string, refresh?: string): Promise<void> {
+    const before = { fleet: this.#fleet, agent: this.#agent }
+    try {
+      this.#accept(what, jws, refresh)
+    } catch (error) {
+      if (!(error instanceof MeshError)) throw error
+      if (error.code === 'state_gap' || error.code === 'state_expired') this.#deps.onGap()
+      const isAlarm = MESH_FAILURES[error.code].receiver === 'alarm'
+      this.#deps.onRefused({ what, code: error.code, isAlarm }, error)
+      return
+    }
+    await this.#changed(before.fleet, this.#fleet)
+    await this.#changed(before.agent, this.#agent)
+  }
+
+  #accept(what: StateMessage, jws: string, refresh: string | undefined): void {
+    const { root, instance, workload, now } = this.#deps
+    const by = { root, trust: this.trust, now: now(), floor: this.#floor, refresh }
+    if (what === 'fleet') this.#fleet = acceptFleet(this.#fleet, jws, by)
+    else if (what === 'delta') this.#fleet = acceptDelta(this.#fleet, jws, by)
+    else if (what === 'agent') this.#agent = acceptAgent(this.#agent, jws, { ...by, instance, service: workload })
+    else if (what === 'fleet-refresh') this.#fleet = acceptRefresh(held(this.#fleet), jws, by)
+    else this.#agent = acceptRefresh(held(this.#agent), jws, by)
+  }
+
+  async #changed(before: Held | undefined, after: Held | undefined): Promise<void> {
+    if (after === undefined || after === before) return
+    await this.#deps.files.save(after)
+    const floor = raisedFloor(this.#floor, after.issuedAt)
+    if (floor.getTime() !== this.#floor?.getTime()) {
+      this.#floor = floor
+      await this.#deps.files.saveFloor(floor)
+    }
+    await this.#deps.onChange(after.kind)
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#queue.then(work)
+    this.#queue = turn.catch(() => {})
+    return turn
+  }
+}
+
+/** A refresh without a document to extend is a gap like any other. */
+function held<H extends Held>(current: H | undefined): H {
+  if (current === undefined) throw new MeshError('state_gap', 'a refresh came before its document')
+  return current
+}

@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import {
+  type AgentAcceptance,
+  decodeHeldAgent,
+  decodeHeldFleet,
+  encodeHeld,
+  type Held,
+  type HeldAgent,
+  type HeldFleet,
+  instantOf,
+  isInstant,
+  isoSeconds,
+  MeshError,
+  type Stored,
+} from '@vcc/mesh'
+import { readFileBounded, writeFileAtomic } from '@vcc/runtime'
+import { ignoreMissing } from '../identity/identity-file.ts'
+
+export interface LoadedState {
+  readonly fleet: HeldFleet | undefined
+  readonly agent: HeldAgent | undefined
+  /** The highest signed `issuedAt` ever seen. */
+  readonly floor: Date | undefined
+  /** Files that were there and are not to be used, with the code of the reason. They are fetched anew. */
+  readonly refused: readonly { readonly file: string; readonly code: string }[]
+}
+
+export interface StateFiles {
+  /** Reads and verifies everything as if it came from the network. Never throws for what a file holds. */
+  readonly load: (by: Stored<AgentAcceptance>) => Promise<LoadedState>
+  /** Durable when it resolves. */
+  readonly save: (held: Held) => Promise<void>
+  readonly saveFloor: (floor: Date) => Promise<void>
+}
+
+const MAX_BYTES = 16 * 1024 * 1024
+
+/** The last good signed state, and the clock floor, in the state folder. */
+export function stateFiles(folder: string): StateFiles {
+  const paths = {
+    fleet: join(folder, 'fleet.json'),
+    agent: join(folder, 'agent.json'),
+    floor: join(folder, 'clock-floor'),
+  }
+  return {
+    async load(by) {
+      const refused: { file: string; code: string }[] = []
+      const attempt = <T>(file: string, text: string | undefined, read: (text: string) => T): T | undefined => {
+        if (text === undefined) return undefined
+        try {
+          return read(text)
+        } catch (error) {
+          if (!(error instanceof MeshError)) throw error
+          refused.push({ file, code: error.code })
+          return undefined
+        }
+      }
+      const fleet = attempt('fleet.json', await readIfThere(paths.fleet), (text) => decodeHeldFleet(text, by))
+      const trust = fleet?.trust ?? by.trust
+      const agent = attempt('agent.json', await readIfThere(paths.agent), (text) =>
+        decodeHeldAgent(text, { ...by, trust }),
+      )
+      const floor = (await readIfThere(paths.floor))?.trim()
+      return { fleet, agent, floor: floor !== undefined && isInstant(floor) ? instantOf(floor) : undefined, refused }
+    },
+    save: (held) => writeFileAtomic(paths[held.kind], encodeHeld(held)),
+    saveFloor: (floor) => writeFileAtomic(paths.floor, `${isoSeconds(floor)}\n`),
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return (await readFileBounded(path, MAX_BYTES)).toString('utf8')
+  } catch (error) {
+    ignoreMissing(error)
+    return undefined
+  }
+}
