@@ -1,3 +1,4 @@
+import { AGENT_FAILURES, PROXY_REFUSALS } from '@vcc/agent'
 import { PROBLEMS } from '@vcc/api'
 import { KEY_FAILURES } from '@vcc/keys'
 import { MESH_FAILURES } from '@vcc/mesh'
@@ -38,6 +39,21 @@ const ERROR_TABLES: readonly ErrorTable[] = [
     package: '@vcc/policy',
     seenBy: 'Who writes a matrix: `errors[].code` of `policy_invalid`, with line and column.',
     codes: meaning(MATRIX_PROBLEMS),
+  },
+  {
+    error: 'Refusal',
+    package: '@vcc/agent',
+    seenBy:
+      'Callers: the refusal record between agents, and `code` of the problem document a service gets. The numbers are the HTTP status when the refusing agent stands beside the caller or the callee.',
+    codes: PROXY_REFUSALS,
+  },
+  {
+    error: 'AgentError',
+    package: '@vcc/agent',
+    seenBy: 'Operators of an agent, on the command line and in its log.',
+    codes: Object.fromEntries(
+      Object.entries(AGENT_FAILURES).map(([code, { exit, hint }]) => [code, { exit, hint: hint ?? '' }]),
+    ),
   },
   {
     error: 'PolicyError',

@@ -1,4 +1,4 @@
-import { renderControlConfig } from './configuration.ts'
+import { renderAgentConfig, renderControlConfig } from './configuration.ts'
 import { renderErrorTables } from './errors.ts'
 import { renderOpenApi } from './openapi.ts'
 
@@ -12,5 +12,6 @@ export interface Generator {
 export const GENERATORS: readonly Generator[] = [
   { file: 'errors.md', render: renderErrorTables },
   { file: 'openapi.json', render: renderOpenApi },
+  { file: 'vcc-agent.md', render: renderAgentConfig },
   { file: 'vcc-control.md', render: renderControlConfig },
 ]

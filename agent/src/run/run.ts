@@ -154,7 +154,10 @@ async function serve(
         pullSoon()
         void reportAll()
       },
-      onDisconnect: () => events.broker_disconnected({}),
+      onDisconnect: () => {
+        events.broker_disconnected({})
+        pullSoon()
+      },
       now,
     }),
   )

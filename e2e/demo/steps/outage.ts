@@ -12,7 +12,7 @@ export async function outage(mesh: Mesh): Promise<void> {
     const atKill = load.requests()
     await eventually('argus’ agent notices the outage', async () => {
       const { stdout } = await mesh.agent('argus').cli('status')
-      if (!/unreachable|outage|away/i.test(stdout)) return undefined
+      if (!stdout.includes('OUTAGE')) return undefined
       quote('vcc-agent status   (the lines about the control plane)', linesAbout(stdout))
       return stdout
     })
