@@ -45,7 +45,7 @@ const ERROR_TABLES: readonly ErrorTable[] = [
     package: '@vcc/agent',
     seenBy:
       'Callers: the refusal record between agents, and `code` of the problem document a service gets. The numbers are the HTTP status when the refusing agent stands beside the caller or the callee.',
-    codes: PROXY_REFUSALS,
+    codes: Object.fromEntries(Object.entries(PROXY_REFUSALS).map(([code, wire]) => [code, { ...wire }])),
   },
   {
     error: 'AgentError',
