@@ -30,7 +30,7 @@ const STEPS: readonly (readonly [string, (mesh: Mesh) => Promise<void>])[] = [
 ]
 
 const folder = join(ROOT_FOLDER, '.demo')
-const isKept = process.env['KEEP'] === '1'
+const isKept = process.argv.includes('--keep')
 
 async function demo(): Promise<void> {
   await rm(folder, { recursive: true, force: true })

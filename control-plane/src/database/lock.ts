@@ -1,5 +1,5 @@
 import { chmodSync } from 'node:fs'
-import { pid } from 'node:process'
+import { processId } from '@vcc/runtime'
 import Driver, { type Connection } from 'better-sqlite3-multiple-ciphers'
 import { DatabaseError, driverCode } from './errors.ts'
 
@@ -25,7 +25,7 @@ export function lockForWriting(path: string, now: Date): WriterLock {
   try {
     hold(connection)
     connection.exec('delete from holder')
-    connection.prepare('insert into holder values (?, ?)').run(pid, now.toISOString())
+    connection.prepare('insert into holder values (?, ?)').run(processId(), now.toISOString())
     connection.exec('commit')
     hold(connection) // whoever came between has the lock now, and this one refuses
     return { release: () => connection.close() }

@@ -1,6 +1,6 @@
 import type { AgentContent, FleetContent, Upstream } from '@vcc/mesh'
 import { isoSeconds } from '@vcc/mesh'
-import { type CompiledPolicy, parseWorkloadId, samePolicy, workloadId } from '@vcc/policy'
+import { type CompiledPolicy, parseCompiled, parseWorkloadId, samePolicy, workloadId } from '@vcc/policy'
 import type { Authority } from '../authority/authority.ts'
 import { GRANTS_CLASSES } from '../authority/hierarchy.ts'
 import type { Installation } from '../installation/installation.ts'
@@ -52,7 +52,7 @@ export function agentContent(
   const { installation } = inputs
   const id = workloadId(installation.trustDomain, service.organization_id, service.service_name)
   const slice = inputs.sliceOf(id)
-  const held = before?.policy as CompiledPolicy | undefined // signed by ourselves
+  const held = before && parseCompiled(before.policy)
   return {
     service: id,
     mode: service.mode,

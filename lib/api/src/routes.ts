@@ -1,3 +1,4 @@
+// Long because it is one table: the whole contract, a route per row.
 import type { Static, TSchema } from 'typebox'
 import { Type } from 'typebox'
 import {
