@@ -10,6 +10,9 @@ interface Locked {
   readonly integrity?: string
   readonly link?: boolean
   readonly optional?: boolean
+  readonly os?: string | readonly string[]
+  readonly cpu?: string | readonly string[]
+  readonly libc?: readonly string[]
 }
 
 function lockedPackages(file: string): Map<string, Locked> {
@@ -22,12 +25,18 @@ function firstDifference(): string | undefined {
   const installed = lockedPackages('node_modules/.package-lock.json')
   for (const [path, wanted] of lockedPackages('package-lock.json')) {
     const found = installed.get(path)
-    // Optional packages are for other platforms, or they are there.
-    if (found === undefined && wanted.optional === true) continue
+    if (found === undefined && wanted.optional === true && !isForThisMachine(wanted)) continue
     if (found === undefined) return `${path} is missing`
     if (found.version !== wanted.version || found.integrity !== wanted.integrity) return `${path} is another version`
   }
   return undefined
+}
+
+/** Optional packages that name no platform hang on others that do; those are enough to look at. */
+function isForThisMachine({ os, cpu, libc = ['glibc'] }: Locked): boolean {
+  return (
+    os !== undefined && os.includes(process.platform) && cpu?.includes(process.arch) !== false && libc.includes('glibc')
+  )
 }
 
 const difference = firstDifference()

@@ -55,16 +55,17 @@ present() {
 apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -qq "$@"; }
 
 npm_packages() {
-  local npm_major
-  npm_major=$(npm --version | cut -d. -f1)
-  [ "$npm_major" -ge 8 ] || fail "npm $(npm --version) is too old" 'hint: npm 8 or newer reads this lockfile; any Node that runs it will do'
+  local node_version npm_version
+  node_version=$(node --version) npm_version=$(npm --version)
+  [[ ${node_version#v} =~ ^(1[89]|[2-9][0-9])\. && $npm_version =~ ^(9|[1-9][0-9])\. ]] ||
+    fail "Node $node_version with npm $npm_version is too old" 'hint: Node 18 with npm 9, or newer, fetches the Node 26 that runs everything'
 
   # A tree that already is what the lockfile says stays: `npm ci` would delete it under a running process.
   if [ -x node_modules/.bin/node ] && node_modules/.bin/node tools/installed.ts; then return 0; fi
 
   say 'installing npm packages (once, about a minute; Node 26 is one of them)'
   # No install scripts: Node 26 is a plain package, and native modules come prebuilt.
-  quietly npm ci --ignore-scripts --no-audit --no-fund
+  NODE_OPTIONS='--require ./tools/npm-for-node-26.cjs' quietly npm ci --ignore-scripts --no-audit --no-fund
   link_node
   node_modules/.bin/node tools/installed.ts || fail 'npm did not install what the lockfile says'
   if [ -d node_modules/pkcs11js ]; then
