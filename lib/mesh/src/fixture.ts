@@ -152,9 +152,9 @@ export async function newPki(options: { readonly root?: KeySpec; readonly trustD
     caIssuersUrl: 'http://pki.vcc.internal:8080/ca/1.cer',
   }
   const nameConstraints = { permittedDns: [trustDomain], permittedUriHosts: [trustDomain] }
-  const longLived = { notAfter: at(3000 * 86_400) }
+  const longLived = { notBefore: at(-400 * 86_400), notAfter: at(3000 * 86_400) }
   const anchor = (profile: ProfileName, commonName: string, spec: KeySpec) =>
-    issue('self', { profile, commonName, notAfter: at(9000 * 86_400) }, newKey(spec))
+    issue('self', { profile, commonName, notBefore: at(-400 * 86_400), notAfter: at(9000 * 86_400) }, newKey(spec))
   const root = await anchor('mesh-root', 'VCC Mesh Root', options.root ?? 'P-384')
   const artifact = await anchor('artifact-root', 'VCC Artifact Root', 'P-384')
   const evidence = await anchor('evidence-root', 'VCC Evidence Root', 'P-384')
