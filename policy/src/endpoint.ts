@@ -10,3 +10,8 @@ export function isEndpoint(text: string): boolean {
   if (text.includes('#')) return false
   return url.protocol !== 'tcp:' || (url.port !== '' && url.pathname === '' && url.search === '')
 }
+
+/** Fit to be shown: what stands before an `@` may be a password. */
+export function withoutCredentials(text: string): string {
+  return text.replace(/^.*@/s, '…@')
+}

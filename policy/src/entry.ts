@@ -1,5 +1,5 @@
 import { isClassName } from './class-name.ts'
-import { isEndpoint } from './endpoint.ts'
+import { isEndpoint, withoutCredentials } from './endpoint.ts'
 import { quote } from './error.ts'
 import { type Field, readFields, readMap, readText, readTexts, type Text } from './field.ts'
 import type { Entry, Pattern, Recorded } from './matrix.ts'
@@ -7,7 +7,7 @@ import { patternKey, readPattern } from './pattern.ts'
 import { PERMISSION } from './permission.ts'
 import type { Report } from './report.ts'
 import type { ServiceName } from './service-name.ts'
-import { suggester } from './suggest.ts'
+import { didYouMean, suggester } from './suggest.ts'
 
 /** Reads one entry; what is wrong goes to `report`. The result is of use only if nothing was reported. */
 export function readEntry(name: ServiceName, field: Field, organization: string, report: Report): Entry | undefined {
@@ -58,12 +58,11 @@ function readRequiredAuth(field: Field | undefined, report: Report): Entry['requ
   const text = readText(field.value, field.key, field.offset, report)
   if (text === undefined) return undefined
   if (isClassName(text.text)) return { className: text.text, at: report.at(text.offset) }
-  report.add(
-    'class_name_invalid',
-    text.offset,
-    `${quote(text.text)} is not a class name`,
-    'a class is written like mtls_certificate: a-z, 0-9 and _, at most 64',
-  )
+  const folded = text.text.toLowerCase().replaceAll('-', '_')
+  const hint = isClassName(folded)
+    ? didYouMean(folded)
+    : 'a class is written like mtls_certificate, at most 64 characters'
+  report.add('class_name_invalid', text.offset, `${quote(text.text)} is not a class name`, hint)
   return undefined
 }
 
@@ -75,13 +74,9 @@ function readOutbound(
 ): readonly Pattern[] {
   const patterns = readTexts(field, MAX_OUTBOUND, report).flatMap((text) => {
     const pattern = readPattern(text, organization, foreign, report)
-    return pattern === undefined ? [] : [{ pattern, text, key: patternKey(pattern) }]
+    return pattern === undefined ? [] : [{ pattern, ...text, key: patternKey(pattern) }]
   })
-  refuseDuplicates(
-    patterns.map(({ text, key }) => ({ text: key, offset: text.offset })),
-    'allowed_outbound',
-    report,
-  )
+  refuseDuplicates(patterns, 'allowed_outbound', report)
   return patterns.map(({ pattern }) => pattern)
 }
 
@@ -93,7 +88,7 @@ function readEndpoints(field: Field | undefined, report: Report): readonly strin
     report.add(
       'endpoint_invalid',
       offset,
-      `${quote(text)} is not an endpoint`,
+      `${quote(withoutCredentials(text))} is not an endpoint`,
       'write https://host:port, http://host:port or tcp://host:port, without credentials',
     )
   }
@@ -141,16 +136,17 @@ function readWord<Word extends string>(
   if (text === undefined) return undefined
   const word = words.find((each) => each === text.text)
   if (word !== undefined) return word
-  const hint = suggester(words)(text.text) ?? `write ${words.join(' or ')}`
+  const hint = suggester(words)(text.text) ?? `write one of ${words.join(', ')}`
   report.add('value_unknown', text.offset, `${field.key} cannot be ${quote(text.text)}`, hint)
   return undefined
 }
 
-function refuseDuplicates(texts: readonly Text[], what: string, report: Report): void {
+/** Items with one `key` mean the same, however they are written. */
+function refuseDuplicates(texts: readonly (Text & { readonly key?: string })[], what: string, report: Report): void {
   const seen = new Set<string>()
-  for (const { text, offset } of texts) {
-    if (seen.has(text)) report.add('value_duplicate', offset, `${quote(text)} is already in ${what}`, 'keep one')
-    seen.add(text)
+  for (const { text, offset, key = text } of texts) {
+    if (seen.has(key)) report.add('value_duplicate', offset, `${quote(text)} is already in ${what}`, 'keep one')
+    seen.add(key)
   }
 }
 

@@ -1,4 +1,4 @@
-import { isMap, isScalar, isSeq, type Node, type Pair } from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, type Node, type Pair } from 'yaml'
 import { quote } from './error.ts'
 import type { Report } from './report.ts'
 import { suggester } from './suggest.ts'
@@ -24,12 +24,7 @@ export function readMap(
   report: Report,
 ): readonly Field[] | undefined {
   if (!isMap(node)) {
-    report.add(
-      'type_mismatch',
-      offsetOf(node, offset),
-      `${what} is ${kindOf(node)}, not a map`,
-      'write "name: value" lines below it',
-    )
+    mismatch(node, offset, what, 'a map', 'write "name: value" lines below it', report)
     return undefined
   }
   return node.items.flatMap((pair) => readPair(pair, what, offsetOf(node, offset), report))
@@ -40,12 +35,7 @@ function readPair(pair: Pair, what: string, offset: number, report: Report): rea
   const value = asNode(pair.value)
   const place = offsetOf(key, offset)
   if (isScalar(key) && typeof key.value === 'string') return [{ key: key.value, offset: place, value }]
-  report.add(
-    'type_mismatch',
-    place,
-    `${what} has a key that is ${kindOf(key)}, not a name`,
-    'quote the key if it is a name',
-  )
+  mismatch(key, offset, `a key of ${what}`, 'a name', 'put the key in quotes if it is a name', report)
   return []
 }
 
@@ -76,12 +66,7 @@ export function readTexts(field: Field | undefined, limit: number, report: Repor
   if (field === undefined) return []
   const { key, value } = field
   if (!isSeq(value)) {
-    report.add(
-      'type_mismatch',
-      offsetOf(value, field.offset),
-      `${key} is ${kindOf(value)}, not a list`,
-      'write [] for none, or [one, two]',
-    )
+    mismatch(value, field.offset, key, 'a list', 'write [] for none, or [one, two]', report)
     return []
   }
   if (value.items.length > limit) {
@@ -99,12 +84,19 @@ export function readTexts(field: Field | undefined, limit: number, report: Repor
 export function readText(node: Node | undefined, what: string, offset: number, report: Report): Text | undefined {
   const place = offsetOf(node, offset)
   if (isScalar(node) && typeof node.value === 'string') return { text: node.value, offset: place }
-  report.add('type_mismatch', place, `${what} is ${kindOf(node)}, not a string`, 'put the value in quotes')
+  const hint = isScalar(node) && node.value !== null ? 'put the value in quotes' : 'write one word, or remove it'
+  mismatch(node, offset, what, 'a string', hint, report)
   return undefined
 }
 
+/** Aliases are reported when the text is scanned, and nothing is known of what they stand for. */
+function mismatch(node: Node | undefined, offset: number, what: string, wanted: string, hint: string, report: Report) {
+  if (isAlias(node)) return
+  report.add('type_mismatch', offsetOf(node, offset), `${what} is ${kindOf(node)}, not ${wanted}`, hint)
+}
+
 function asNode(value: unknown): Node | undefined {
-  return isMap(value) || isSeq(value) || isScalar(value) ? value : undefined
+  return isMap(value) || isSeq(value) || isScalar(value) || isAlias(value) ? value : undefined
 }
 
 function offsetOf(node: Node | undefined, otherwise: number): number {

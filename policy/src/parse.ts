@@ -1,10 +1,10 @@
-import { isMap, type Node } from 'yaml'
+import type { Node } from 'yaml'
 import { readDocument } from './document.ts'
 import { readEntry } from './entry.ts'
 import { quote } from './error.ts'
 import { type Field, readFields, readMap } from './field.ts'
 import type { Entry, Matrix } from './matrix.ts'
-import { canonicalOrganizationName } from './name.ts'
+import { canonical, canonicalOrganizationName } from './name.ts'
 import { noticesOf } from './notice.ts'
 import type { Notice, Problem } from './problem.ts'
 import type { Report } from './report.ts'
@@ -66,11 +66,7 @@ function readEntries(services: readonly Field[], organization: string, report: R
   const seen = new Map<string, Field>()
   return services.flatMap((field) => {
     const name = readServiceName({ text: field.key, offset: field.offset }, organization, report)
-    if (name === undefined) {
-      if (isMap(field.value))
-        readEntry({ organization, service: field.key, key: quote(field.key) }, field, organization, report)
-      return []
-    }
+    if (name === undefined) return readNameless(field, organization, report)
     const first = seen.get(name.key)
     if (first === undefined) seen.set(name.key, field)
     else
@@ -82,6 +78,14 @@ function readEntries(services: readonly Field[], organization: string, report: R
       )
     return readEntry(name, field, organization, report) ?? []
   })
+}
+
+/** The name is reported already; what is wrong below it is wanted as well. */
+function readNameless(field: Field, organization: string, report: Report): readonly Entry[] {
+  const [first = ''] = field.key.split('/', 1)
+  const owner = field.key.includes('/') ? canonical(first) : organization
+  readEntry({ organization: owner, service: field.key, key: quote(field.key) }, field, organization, report)
+  return []
 }
 
 function duplicateMessage(field: Field, first: Field, report: Report): string {

@@ -1,7 +1,8 @@
-import { PolicyError, quote } from './error.ts'
+import { PolicyError } from './error.ts'
 import type { Text } from './field.ts'
-import { canonicalOrganizationName, canonicalServiceName } from './name.ts'
+import { canonical, canonicalOrganizationName, canonicalServiceName } from './name.ts'
 import type { Report } from './report.ts'
+import { didYouMean } from './suggest.ts'
 
 /** A service as a matrix names it. */
 export interface ServiceName {
@@ -20,7 +21,7 @@ export function readServiceName({ text, offset }: Text, home: string, report: Re
     return { organization, service, key: organization === home ? service : `${organization}/${service}` }
   } catch (cause) {
     if (!(cause instanceof PolicyError)) throw cause
-    report.add(problemOf(cause), offset, `${quote(text)}: ${cause.message}`, hintFor(cause, text))
+    report.add(problemOf(cause), offset, cause.message, hintFor(cause, text))
     return undefined
   }
 }
@@ -31,11 +32,8 @@ function problemOf(error: PolicyError) {
 }
 
 function hintFor(error: PolicyError, text: string): string {
-  if (error.code === 'service_name_reserved')
-    return 'choose another name; the control plane and its broker are no services'
-  const folded = text.toLowerCase().replaceAll('_', '-')
+  if (error.code === 'service_name_reserved') return 'choose another name; this one is no service'
+  const folded = canonical(text.toLowerCase())
   const valid = /^(?:[a-z][a-z0-9-]{0,39}\/)?[a-z][a-z0-9-]{0,39}$/.test(folded)
-  return valid
-    ? `did you mean ${JSON.stringify(folded)}?`
-    : 'a name begins with a-z and goes on with a-z, 0-9, - or _, at most 40'
+  return valid ? didYouMean(folded) : 'a name begins with a-z and goes on with a-z, 0-9, - or _, at most 40'
 }

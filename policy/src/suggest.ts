@@ -18,8 +18,12 @@ export function suggester(candidates: Iterable<string>): Suggest {
       const distance = editDistance(written.toLowerCase(), name)
       if (distance <= limit && distance < (best?.distance ?? limit + 1)) best = { name, distance }
     }
-    return best === undefined ? undefined : `did you mean ${JSON.stringify(best.name)}?`
+    return best === undefined ? undefined : didYouMean(best.name)
   }
+}
+
+export function didYouMean(name: string): string {
+  return `did you mean ${JSON.stringify(name)}?`
 }
 
 /** Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment). */
