@@ -27,6 +27,8 @@ export type {
 } from './extension/model.ts'
 export type { GeneralName, GeneralNameType } from './general-name.ts'
 export { uriIdentityOf } from './identity.ts'
+export { LINT_RULES, lintTbs } from './lint/lint.ts'
+export type { LintCode, LintFacts, LintRule } from './lint/rule.ts'
 export type { AttributeType, Name, NameAttribute } from './name.ts'
 export { encodeName, formatName, nameValues, sameName } from './name.ts'
 export { classOid, DEFAULT_OID_ARC, ekuOid, OID, OUR_EKU } from './oid.ts'
