@@ -17,7 +17,7 @@ import { leafOf } from './state-signer.ts'
 import { isInstanceId } from './topics.ts'
 
 /** 128 random bits or more, base64url. Drawn by the caller, never used twice. */
-export const Nonce = Type.String({ pattern: '^[A-Za-z0-9_-]{22,64}$' })
+const Nonce = Type.String({ pattern: '^[A-Za-z0-9_-]{22,64}$' })
 
 /** Members that an envelope and its answer share. */
 export const EnvelopeHead = {

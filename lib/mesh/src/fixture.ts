@@ -29,7 +29,7 @@ import { signTrustStatement, type TrustStatement } from './trust.ts'
 /** A throw-away PKI for the tests of this folder; `@vcc/testkit` builds on this package and cannot serve it. */
 
 export const NOW = new Date('2026-03-01T12:00:00Z')
-export const TRUST_DOMAIN = 'vcc.internal'
+const TRUST_DOMAIN = 'vcc.internal'
 export const INSTANCE = 'argus00000000001'
 export const OTHER_INSTANCE = 'covina0000000002'
 export const SERVICE = 'spiffe://vcc.internal/org/brandenburg/svc/argus'
@@ -69,7 +69,7 @@ type CertificateInput = Omit<
   readonly oidArc?: string
 }
 
-export async function issue(issuer: Party | 'self', input: CertificateInput, key: TestKey = newKey()): Promise<Party> {
+async function issue(issuer: Party | 'self', input: CertificateInput, key: TestKey = newKey()): Promise<Party> {
   const { commonName, notBefore, notAfter, oidArc = DEFAULT_OID_ARC, ...rest } = input
   const tbs = buildTbs({
     ...rest,
