@@ -34,13 +34,13 @@ export function readWorkspaces(): Workspace[] {
     })
 }
 
-/** Every TypeScript file below a workspace's `src`. */
+/** Every TypeScript file below a workspace's `src`; what only tests use is `*.test.ts`, `fixture.ts` or in `testing/`. */
 export function readSources(workspace: Workspace): SourceFile[] {
   return globSync(join(workspace.folder, 'src/**/*.ts'))
     .toSorted()
     .map((path) => {
       const text = readFileSync(path, 'utf8')
-      const kind = path.endsWith('.test.ts') || path.includes('/testing/') ? 'test' : 'product'
+      const kind = /\.test\.ts$|\/testing\/|\/(?:[a-z-]+-)?fixtures?\.ts$/.test(path) ? 'test' : 'product'
       return { path, workspace: workspace.folder, kind, text, code: withoutComments(text) }
     })
 }
