@@ -5,7 +5,7 @@ import {
   type Certificate,
   decodeCertificate,
   encodeName,
-  //LINT lintTbs,
+  lintTbs,
   type MeshNameConstraints,
   type ProfileName,
 } from '@vcc/x509'
@@ -44,7 +44,7 @@ export async function createRoot(root: NewRoot, requester: Requester, deps: Crea
     notAfter: root.notAfter,
     oidArc: deps.installation.oidArc,
   })
-  //LINT lintTbs(tbs)
+  lintTbs(tbs)
   const certificate = decodeCertificate(assembleCertificate(tbs, signer.algorithm, await signer.sign(tbs.der)))
   const authority = authorityOf(certificate, signer, {
     name: root.profile,

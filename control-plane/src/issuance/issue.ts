@@ -7,7 +7,7 @@ import {
   decodeCertificate,
   decodeTbsCertificate,
   issuerOf,
-  //LINT lintTbs,
+  lintTbs,
   type MeshNameConstraints,
   type Name,
   PROFILES,
@@ -122,7 +122,7 @@ function admit(order: CertificateOrder, serialHex: string, deps: IssueDeps): Tbs
       ...statusUrls(order.profile, issuer.caId, deps.installation.statusUrl),
     })
     assertNamesPermitted([issuer.certificate], decodeTbsCertificate(tbs.der))
-    //LINT lintTbs(tbs)
+    lintTbs(tbs)
     return tbs
   } catch (cause) {
     if (cause instanceof X509Error) throw new DomainError('issuance_refused', cause.message, { cause })
