@@ -7,7 +7,9 @@ const LIMITS = { testTimeout: 30_000, hookTimeout: 30_000 }
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['**/src/**/*.test.ts'], exclude: ['**/node_modules/**'], ...LIMITS } },
+      {
+        test: { name: 'unit', include: ['**/{src,cli,web}/**/*.test.ts'], exclude: ['**/node_modules/**'], ...LIMITS },
+      },
       { test: { name: 'house', include: ['tools/**/*.test.ts'], ...LIMITS } },
     ],
   },

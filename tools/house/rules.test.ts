@@ -91,7 +91,7 @@ describe('boundaries', () => {
 
   /**
    * A proof (`Verified…`, `Permit`) is minted in the file that declares it and nowhere else. Another brand may be minted
-   * elsewhere in its package, where the line says why: "a mint: …".
+   * elsewhere in its package, where the line says why: "mint: …".
    */
   test('a brand is minted where its type is declared', () => {
     const brands = sources.flatMap((file) =>
@@ -103,7 +103,7 @@ describe('boundaries', () => {
         .flatMap(({ name, workspace }) => {
           const mints = occurrences(file, withoutImports(file.code), new RegExp(`\\bas (?:\\w+ & )?${name}\\b`))
           const stated = file.workspace === workspace && !/^(?:Verified|Permit)/.test(name)
-          return stated ? mints.filter((line) => !/\/\/.*\ba mint: \S/.test(line)) : mints
+          return stated ? mints.filter((line) => !/\/\/.*\bmint: \S/.test(line)) : mints
         }),
     )
     assert.deepEqual(forged, [])

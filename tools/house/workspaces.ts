@@ -34,9 +34,9 @@ export function readWorkspaces(): Workspace[] {
     })
 }
 
-/** Every TypeScript file below a workspace's `src`; what only tests use is `*.test.ts`, `fixture.ts` or in `testing/`. */
+/** Every TypeScript file of a workspace's `src`, `cli` and `web`; what only tests use is `*.test.ts`, `fixture.ts` or in `testing/`. */
 export function readSources(workspace: Workspace): SourceFile[] {
-  return globSync(join(workspace.folder, 'src/**/*.ts'))
+  return globSync(join(workspace.folder, '{src,cli,web}/**/*.ts'))
     .toSorted()
     .map((path) => {
       const text = readFileSync(path, 'utf8')
