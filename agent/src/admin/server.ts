@@ -1,8 +1,8 @@
-import { chmod, unlink } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { chmod, rename, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
-import { dirname } from 'node:path'
-import { errorCode } from '@vcc/runtime'
+import { dirname, join } from 'node:path'
 import { AgentError } from '../errors.ts'
 
 /** What the socket answers. Whoever may open it (mode 0600) may ask all of it. */
@@ -26,9 +26,7 @@ const BODY_BYTES = 4096
  */
 export async function serveAdmin(path: string, handlers: AdminHandlers): Promise<AsyncDisposable> {
   if (await isAnswered(path)) throw new AgentError('state_folder_busy', `another agent answers on ${path}`)
-  await unlink(path).catch((error: unknown) => {
-    if (errorCode(error) !== 'ENOENT') throw error
-  })
+  const temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}`)
   const server = createServer({ requestTimeout: 10_000, maxHeaderSize: 8192 }, (request, response) => {
     respond(request, handlers).then(
       (body) => response.writeHead(200, JSON_TYPE).end(`${JSON.stringify(body)}\n`),
@@ -47,15 +45,19 @@ export async function serveAdmin(path: string, handlers: AdminHandlers): Promise
         new AgentError('state_folder_busy', `the admin socket ${path} cannot be made in ${dirname(path)}`, { cause }),
       ),
     )
-    server.listen(path, () => resolve())
+    server.listen(temporary, () => resolve())
   })
-  await chmod(path, 0o600)
+  // Nobody knows its name before it is closed to others; a dead socket is replaced.
+  await chmod(temporary, 0o600)
+  await rename(temporary, path)
   return {
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    async [Symbol.asyncDispose]() {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      server.close(() => resolve())
+      server.closeAllConnections()
+      await promise
+      await unlink(path).catch(() => {})
+    },
   }
 }
 

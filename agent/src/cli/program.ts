@@ -18,6 +18,7 @@ import { AgentError } from '../errors.ts'
 import { parseFingerprint } from '../join/fingerprint.ts'
 import { joinMesh } from '../join/join.ts'
 import { readJoinToken } from '../join/token.ts'
+import { ListenError } from '../proxy/endpoint.ts'
 import { runAgent } from '../run/run.ts'
 import { isAgentStatus } from '../status/status.ts'
 import { statusWords } from '../status/words.ts'
@@ -193,6 +194,10 @@ function addLogLevel(root: Command): void {
 
 /** Our own failures carry their hint and exit code with them. */
 export function explainError(error: unknown): CliError | undefined {
+  if (error instanceof ListenError) {
+    const hint = 'another process uses the address, or it is not one of this machine'
+    return new CliError('failed', error.code, error.message, { cause: error, hint })
+  }
   if (!(error instanceof AgentError)) return undefined
   const code = error.reason === undefined ? error.code : `${error.code}: ${error.reason}`
   return new CliError(error.exit, code, error.message, { cause: error, hint: error.hint })

@@ -1,6 +1,7 @@
 import { type ApiClient, apiClient } from '@vcc/api'
 import { ekuOid } from '@vcc/x509'
 import type { Dispatcher } from 'undici'
+import { AgentError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { MeshTrust } from '../trust/trust-files.ts'
 import { callError } from './answers.ts'
@@ -10,7 +11,7 @@ import { clientContext } from './peer.ts'
 export interface ApiLinkDeps {
   readonly trust: () => MeshTrust
   readonly identity: () => Identity
-  /** From signed state, else from the configuration. Tried in order. */
+  /** From signed state, then from the configuration. Tried in order. */
   readonly urls: () => readonly string[]
   readonly now: () => Date
 }
@@ -46,9 +47,8 @@ export function createApiLink(deps: ApiLinkDeps): ApiLink {
   const over =
     (dispatcherOf: () => Dispatcher): ApiClient['call'] =>
     async (route, input, options) => {
-      const [first = '', ...others] = deps.urls()
-      let failure: unknown
-      for (const url of [first, ...others]) {
+      let failure: unknown = new AgentError('control_unreachable', 'no address of the control plane is known')
+      for (const url of new Set(deps.urls())) {
         try {
           const answer = await apiClient({ baseUrl: url, dispatcher: dispatcherOf(), timeoutMs: 15_000 }).call(
             route,
@@ -58,12 +58,13 @@ export function createApiLink(deps: ApiLinkDeps): ApiLink {
           downSince = undefined
           return answer
         } catch (error) {
-          failure = callError(url, error)
-          // A refusal is an answer: the control plane is there.
-          if (callError(url, error).code !== 'control_unreachable') {
+          const known = callError(url, error)
+          // A refusal is an answer: the control plane is there. Somebody else in its place is none.
+          if (known.code === 'control_refused') {
             downSince = undefined
-            throw failure
+            throw known
           }
+          failure = known
         }
       }
       downSince ??= deps.now()

@@ -4,6 +4,7 @@ import { ekuOid } from '@vcc/x509'
 import { type IClientOptions, MqttClient } from 'mqtt'
 import type { Identity } from '../identity/identity.ts'
 import type { MeshTrust } from '../trust/trust-files.ts'
+import { limitFrames } from './frame-limit.ts'
 import { clientContext, connectPeer } from './peer.ts'
 
 export interface BrokerLinkDeps {
@@ -28,6 +29,8 @@ export interface BrokerLink extends AsyncDisposable {
 
 const PUBLISH_MS = 5000
 const CONNECT_MS = 10_000
+/** A document of 200 KiB and its topic; larger ones are pulled. */
+const MAX_PACKET_BYTES = 512 * 1024
 /** The connection is made anew this long before the certificate that opened it ends. */
 const BEFORE_EXPIRY_MS = 3_600_000
 
@@ -78,10 +81,7 @@ export function createBrokerLink(deps: BrokerLinkDeps): BrokerLink {
     tend() {
       if (connection === undefined) {
         if (performance.now() >= nextAttempt) open()
-      } else if (
-        connection.endsAt.getTime() - deps.now().getTime() < BEFORE_EXPIRY_MS &&
-        isYounger(deps.identity(), connection)
-      ) {
+      } else if (isOver(connection, deps.identity(), deps.now())) {
         connection.client.end(true)
       }
     },
@@ -127,7 +127,12 @@ function connect(
     resubscribe: false,
   }
   let isConnected = false
-  const client = new MqttClient(() => connectPeer(address, context, expected), options)
+  const open = () => {
+    const socket = connectPeer(address, context, expected)
+    limitFrames(socket, MAX_PACKET_BYTES)
+    return socket
+  }
+  const client = new MqttClient(open, options)
   const topics = instanceTopics(identity.instance)
   client.on('connect', () => {
     const wanted = [...Object.values(FLEET_TOPICS), ...Object.values(topics.down)]
@@ -155,8 +160,10 @@ function connect(
   }
 }
 
-function isYounger(identity: Identity, connection: Connection): boolean {
-  return identity.leaf.notAfter > connection.endsAt
+/** With a younger certificate a connection is made anew at leisure; without one it ends with its certificate. */
+function isOver(connection: Connection, identity: Identity, now: Date): boolean {
+  const leftMs = connection.endsAt.getTime() - now.getTime()
+  return leftMs < 0 || (leftMs < BEFORE_EXPIRY_MS && identity.leaf.notAfter > connection.endsAt)
 }
 
 const isDone = () => true

@@ -1,5 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
+import { formatSocketAddress } from '../address.ts'
 import type { TcpAddress } from '../config.ts'
+import { ListenError } from '../proxy/endpoint.ts'
 import type { Reason } from './readiness.ts'
 
 /** `/live` answers while the process works; `/ready` only while it really can serve, else 503 with every reason. */
@@ -41,7 +43,10 @@ async function serve(
     },
   )
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', (cause) => {
+      const where = formatSocketAddress(address)
+      reject(new ListenError('listen_failed', `cannot listen on ${where}: ${cause.message}`, { cause }))
+    })
     server.listen(address.port, address.host, () => resolve())
   })
   return { [Symbol.asyncDispose]: () => closed(server) }

@@ -12,7 +12,7 @@ import type { MeshTrust } from '../trust/trust-files.ts'
 import { type Identity, verifyIdentity } from './identity.ts'
 import type { IdentityFiles } from './identity-file.ts'
 import type { AgentKey } from './key.ts'
-import { planRenewal, type RenewalFailureFact, type RenewalPlan } from './renewal-plan.ts'
+import { isDemanded, planRenewal, type RenewalFailureFact, type RenewalPlan } from './renewal-plan.ts'
 
 export interface RenewalDeps {
   readonly identity: () => Identity
@@ -30,6 +30,14 @@ export interface RenewalDeps {
 
 const REPLY_MS = 8000
 const BACKOFF = { baseMs: 1000, capMs: 300_000 }
+const SLOW_BACKOFF = { baseMs: 60_000, capMs: 3_600_000 }
+/** Refusals that only a person lifts: asked again, so that it is noticed, but rarely. */
+const FOR_A_PERSON: ReadonlySet<string> = new Set([
+  'identity_unknown',
+  'identity_revoked',
+  'service_not_in_matrix',
+  're_enrolment_too_late',
+])
 
 /** The certificate over time: when the next one is due, and the getting of it. */
 export class Renewal {
@@ -48,14 +56,13 @@ export class Renewal {
     const clock = keeper.clock()
     this.#clockBehindSince = clock.state === 'behind' ? (this.#clockBehindSince ?? clock.at) : undefined
     const { leaf } = this.#deps.identity()
-    const demanded = keeper.agent?.content.certificateIssuedAfter ?? null
     return planRenewal({
       now: clock.at,
       clockBehindSince: this.#clockBehindSince,
       serialHex: leaf.serialHex,
       notBefore: leaf.notBefore,
       notAfter: leaf.notAfter,
-      issuedAfter: demanded === null ? undefined : instantOf(demanded),
+      issuedAfter: this.#issuedAfter(),
       lastSuccess: this.#lastSuccess,
       lastFailure: this.#lastFailure,
     })
@@ -71,22 +78,30 @@ export class Renewal {
     if (plan.kind === 'stop' || plan.at > this.#deps.keeper().clock().at) return
     try {
       const next = await this.#request(plan.kind)
-      await this.#deps.onRenewed(next, plan.why)
-      this.#lastSuccess = this.#deps.now()
+      const failures = this.#lastFailure
+      this.#lastSuccess = this.#now()
       this.#lastFailure = undefined
+      await this.#deps.onRenewed(next, plan.why)
+      if (isDemanded({ notBefore: next.leaf.notBefore, issuedAfter: this.#issuedAfter() })) {
+        // Another one at once would be no younger: without the backoff this would be a storm.
+        this.#lastFailure = failures
+        throw new AgentError('identity_refused', 'the new certificate is older than signed state demands', {
+          reason: 'renewal_too_old',
+        })
+      }
     } catch (error) {
       const failures = (this.#lastFailure?.failures ?? 0) + 1
-      const waitMs = backoffMs(failures, BACKOFF)
       const code = reasonOf(error)
-      this.#lastFailure = { at: this.#deps.now(), failures, waitMs, code }
+      const waitMs = backoffMs(failures, FOR_A_PERSON.has(code) ? SLOW_BACKOFF : BACKOFF)
+      this.#lastFailure = { at: this.#now(), failures, waitMs, code }
       this.#deps.onFailed({ why: plan.why, code, failures, waitMs }, error)
     }
   }
 
   /** The pending key is on the disk before its CSR leaves, and the new pair before the old one is given up. */
   async #request(kind: 'renew' | 're-enrol'): Promise<Identity> {
-    const { files, identity, now, trust } = this.#deps
-    const key = await files.pendingKey()
+    const { files, identity, trust } = this.#deps
+    const key = await this.#nextKey()
     const chainDer = kind === 'renew' ? await this.#renew(key) : await this.#reEnrol(key)
     const { root, statement } = trust()
     const classes = this.#deps.keeper().agent?.content.classOids
@@ -98,12 +113,30 @@ export class Renewal {
         oidArc: statement.oidArc,
         classOids: classes && Object.values(classes),
         expected: { instance, workload },
-        now: now(),
+        now: this.#now(),
       },
     )
     await files.write({ key, chainDer })
     await files.dropPending()
     return next
+  }
+
+  /** The key of a request whose answer was lost, or a new one; never the one in use, which a crash may have left there. */
+  async #nextKey(): Promise<AgentKey> {
+    const { files, identity } = this.#deps
+    const pending = await files.pendingKey()
+    if (pending.publicKey.spkiSha256Hex !== identity().key.publicKey.spkiSha256Hex) return pending
+    await files.dropPending()
+    return await files.pendingKey()
+  }
+
+  #issuedAfter(): Date | undefined {
+    const demanded = this.#deps.keeper().agent?.content.certificateIssuedAfter ?? null
+    return demanded === null ? undefined : instantOf(demanded)
+  }
+
+  #now(): Date {
+    return this.#deps.keeper().clock().at
   }
 
   /** Over MQTT, or over HTTPS when the broker is away or nobody answers there. */

@@ -16,6 +16,8 @@ export interface StatusFacts {
   readonly certificateEnds: Date
   readonly isReady: boolean
   readonly bypass: boolean
+  /** Own clock minus the control plane's, where it was measured. */
+  readonly offsetSeconds: number | undefined
 }
 
 /** What the control plane is told twice a minute, and when something changes. */
@@ -37,7 +39,7 @@ export function statusBody(facts: StatusFacts): StatusBody {
     agent: heldOf(keeper.agent),
     clock: {
       state: clock.state,
-      offsetSeconds: clock.state === 'behind' ? -clock.bySeconds : null,
+      offsetSeconds: clock.state === 'behind' ? -clock.bySeconds : (facts.offsetSeconds ?? null),
     },
     listeners: plane.listeners.map(({ name, endpoint }) =>
       name === 'inbound' ? { kind: 'inbound', name, address: endpoint } : { kind: 'outbound', name, address: endpoint },

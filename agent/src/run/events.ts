@@ -48,6 +48,7 @@ export const agentEvents = defineEvents({
   state_refused: event<{ what: string; code: string }>('warn', 'signed state was refused'),
   state_passed_over: event<{ what: string; code: string }>('debug', 'signed state was passed over'),
   state_not_applied: event<{ code: string }>('error', 'signed state could not be put in force'),
+  state_not_stored: event<{ kind: string }>('error', 'signed state is in force but could not be written to the disk'),
   certificate_renewed: event<{ serialHex: string; notAfter: Date; why: string }>('info', 'certificate renewed'),
   certificate_not_renewed: event<{ why: string; code: string; failures: number; waitMs: number }>(
     'warn',

@@ -54,7 +54,7 @@ export const AGENT_METRICS = {
   vcc_agent_state_refused_total: { type: 'counter', help: 'Signed state refused, by code', labels: { code: 'open' } },
   vcc_agent_clock_offset_seconds: {
     type: 'gauge',
-    help: 'How far the own clock is behind signed state; 0 when it is not',
+    help: 'Own clock minus the one of the control plane, at the last pull',
   },
   vcc_agent_control_plane_up: {
     type: 'gauge',
@@ -81,7 +81,7 @@ export interface AgentGauges {
   certificate(expiry: Date, refresh: Date | undefined, now: Date): void
   state(kind: 'fleet' | 'agent', generation: number, ageSeconds: number): void
   enforceUntil(until: Date): void
-  clockBehind(seconds: number): void
+  clockOffset(seconds: number | undefined): void
   link(link: 'api' | 'broker', up: boolean): void
   ready(ready: boolean): void
   service(healthy: boolean): void
@@ -100,7 +100,9 @@ function gaugesOf(metrics: ReturnType<typeof createMetrics<typeof AGENT_METRICS>
       metrics.vcc_agent_state_age_seconds.set({ kind }, ageSeconds)
     },
     enforceUntil: (until) => metrics.vcc_agent_state_enforce_until_timestamp_seconds.set({}, seconds(until)),
-    clockBehind: (behind) => metrics.vcc_agent_clock_offset_seconds.set({}, behind),
+    clockOffset(seconds) {
+      if (seconds !== undefined) metrics.vcc_agent_clock_offset_seconds.set({}, seconds)
+    },
     link: (link, up) => metrics.vcc_agent_control_plane_up.set({ link }, up ? 1 : 0),
     ready: (ready) => metrics.vcc_agent_ready.set({}, ready ? 1 : 0),
     service: (healthy) => metrics.vcc_agent_service_healthy.set({}, healthy ? 1 : 0),

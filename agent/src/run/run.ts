@@ -1,14 +1,16 @@
 import { FLEET_TOPICS, type Held, instanceTopics, isoSeconds, type UpBody } from '@vcc/mesh'
 import { decideDial, explain, PolicyError, resolveWorkload } from '@vcc/policy'
 import {
+  backoffMs,
   createLogger,
   createSchedule,
+  EXIT,
   errorCode,
-  every,
   LOG_LEVELS,
   now,
   runService,
   type ServiceContext,
+  setExitCode,
   withJitter,
 } from '@vcc/runtime'
 import { serveAdmin } from '../admin/server.ts'
@@ -24,12 +26,13 @@ import { type Identity, verifyIdentity } from '../identity/identity.ts'
 import { identityFiles } from '../identity/identity-file.ts'
 import { Renewal } from '../identity/renewal.ts'
 import { createDataPlane } from '../proxy/data-plane.ts'
+import { ListenError } from '../proxy/endpoint.ts'
 import type { Snapshot } from '../proxy/snapshot.ts'
 import { createAnswers } from '../report/answers.ts'
 import { statusBody } from '../report/status-body.ts'
 import { say } from '../report/uplink.ts'
 import { StateKeeper } from '../state/keeper.ts'
-import { snapshotOf } from '../state/snapshot.ts'
+import { type BuiltSnapshot, snapshotOf } from '../state/snapshot.ts'
 import { stateFiles } from '../state/state-files.ts'
 import { bypassPossible, readStatus } from '../status/read.ts'
 import { trustFiles } from '../trust/trust-files.ts'
@@ -39,6 +42,8 @@ import { agentEvents } from './events.ts'
 import { type AgentGauges, createAgentMetrics, proxyMetrics } from './metrics.ts'
 
 const PULL_MS = 60_000
+/** After a pull that failed; the first state after a join comes as soon as it is made. */
+const PULL_BACKOFF = { baseMs: 500, capMs: 60_000 }
 const STATUS_MS = 30_000
 const TEND_MS = 1000
 
@@ -60,17 +65,20 @@ async function serve(
 ): Promise<void> {
   const startedAt = now()
   const files = identityFiles(config.stateFolder)
-  const trust = await trustFiles(config.stateFolder).read()
+  const statements = trustFiles(config.stateFolder)
+  const trust = await statements.read()
   const stored = await files.read()
   if (trust === undefined || stored === undefined) {
     throw new AgentError('not_joined', `there is no identity in ${config.stateFolder}`)
   }
+  const stateStore = stateFiles(config.stateFolder)
+  const floor = await stateStore.floor()
   const rules = {
     root: trust.root,
     oidArc: trust.statement.oidArc,
     classOids: undefined,
     expected: undefined,
-    now: now(),
+    now: floor !== undefined && floor > now() ? floor : now(),
   }
   let identity: Identity = verifyIdentity(stored, rules, { acceptExpired: true })
   if (config.service !== undefined && config.service.replaceAll('_', '-') !== identity.service) {
@@ -81,11 +89,18 @@ async function serve(
   }
 
   const { root } = trust
-  let snapshot: Snapshot | undefined
+  let keptStatement = trust.statement.version
+  let built: BuiltSnapshot | undefined
   let health: ServiceHealth = { health: 'unknown' }
   let listenerFailure: string | undefined
   let isDraining = false
   let lastClockBehind = false
+  let offsetSeconds: number | undefined
+  let failedPulls = 0
+  /** Documents whose acknowledgement nobody took yet. */
+  const owed = new Set<Held['kind']>()
+  const fatal = Promise.withResolvers<never>()
+  fatal.promise.catch(() => {}) // looked at in the end
 
   const metrics = createAgentMetrics(({ set }) => readGauges(set))
   const dataPlane = createDataPlane(
@@ -99,7 +114,7 @@ async function serve(
       },
     },
     {
-      now,
+      now: () => keeper.now(),
       events: {
         ...events,
         self_check: (fields) => {
@@ -113,7 +128,6 @@ async function serve(
   )
   resources.use(dataPlane)
 
-  const stateStore = stateFiles(config.stateFolder)
   const whose = { instance: identity.instance, service: identity.workload }
   const loaded = await stateStore.load({ root: trust.root, trust: trust.statement, ...whose })
   for (const refused of loaded.refused) events.state_file_refused(refused)
@@ -123,7 +137,11 @@ async function serve(
     instance: identity.instance,
     workload: identity.workload,
     files: stateStore,
-    onChange: (kind) => putInForce([kind]),
+    onChange: async (kind) => {
+      await keepStatement()
+      await putInForce([kind])
+    },
+    onNotStored: (kind, error) => events.state_not_stored({ kind }, error),
     onGap: () => pullSoon(),
     onRefused: ({ what, code, isAlarm }, error) => {
       metrics.vcc_agent_state_refused_total.add({ code })
@@ -138,8 +156,8 @@ async function serve(
     createApiLink({
       trust: meshTrust,
       identity: () => identity,
-      urls: () => keeper.agent?.content.api ?? [config.controlUrl],
-      now,
+      urls: () => [...(keeper.agent?.content.api ?? []), config.controlUrl],
+      now: () => keeper.now(),
     }),
   )
   const answers = createAnswers({ trust: meshTrust, keeper: () => keeper, now })
@@ -158,10 +176,10 @@ async function serve(
         events.broker_disconnected({})
         pullSoon()
       },
-      now,
+      now: () => keeper.now(),
     }),
   )
-  const uplink = { identity: () => identity, api, broker, now }
+  const uplink = { identity: () => identity, api, broker, now: () => keeper.now() }
 
   async function onMessage(topic: string, payload: string): Promise<void> {
     const { down } = instanceTopics(identity.instance)
@@ -177,20 +195,33 @@ async function serve(
   async function putInForce(changed: readonly Held['kind'][]): Promise<void> {
     const { fleet, agent } = keeper
     if (fleet === undefined || agent === undefined) return
-    const before = snapshot
+    const before = built
     try {
-      const next = snapshotOf({ root: root, fleet, agent, identity, keyExchange: config.keyExchange }, before)
-      snapshot = next
-      const applied = await dataPlane.apply(next)
+      built = snapshotOf({ root, fleet, agent, identity, keyExchange: config.keyExchange }, before)
+      const applied = await dataPlane.apply(built.snapshot)
       listenerFailure = undefined
-      await acknowledge(changed, { result: 'applied', at: isoSeconds(now()), closed: applied.cut })
+      // Not waited for: the next document is not to be late because nobody takes this message.
+      void acknowledge(changed, { result: 'applied', at: isoSeconds(keeper.now()), closed: applied.cut })
     } catch (error) {
       const code = errorCode(error) ?? 'internal_error'
       events.state_not_applied({ code }, error)
-      if (snapshot !== before) listenerFailure = error instanceof Error ? error.message : code
-      await acknowledge(changed, { result: 'refused', code })
+      if (error instanceof ListenError) fatal.reject(error)
+      if (built !== before) listenerFailure = error instanceof Error ? error.message : code
+      void acknowledge(changed, { result: 'refused', code })
     }
     schedulePlan()
+  }
+
+  /** A newer trust statement outlives the file of the document that brought it. */
+  async function keepStatement(): Promise<void> {
+    const { fleet } = keeper
+    if (fleet === undefined || fleet.trust.version <= keptStatement) return
+    try {
+      await statements.writeStatement(fleet.content.trust)
+      keptStatement = fleet.trust.version
+    } catch (error) {
+      events.state_not_stored({ kind: 'trust' }, error)
+    }
   }
 
   async function acknowledge(kinds: readonly Held['kind'][], outcome: UpBody<'ack'>['outcome']): Promise<void> {
@@ -199,17 +230,21 @@ async function serve(
       const held = keeper[kind]
       if (held === undefined) continue
       const { epoch, generation, contentHash, enforceUntil } = held
-      await say(
-        'ack',
-        { kind, epoch, generation, contentHash, enforceUntil: isoSeconds(enforceUntil), serial, outcome },
-        uplink,
-      )
+      const body = { kind, epoch, generation, contentHash, enforceUntil: isoSeconds(enforceUntil), serial, outcome }
+      if (await say('ack', body, uplink)) owed.delete(kind)
+      else owed.add(kind)
     }
   }
 
+  /** What is in force may be told again; what was refused is told once. */
+  async function acknowledgeAgain(kinds: readonly Held['kind'][]): Promise<void> {
+    const { parts } = built ?? {}
+    const inForce = kinds.filter((kind) => parts?.[kind].contentHash === keeper[kind]?.contentHash)
+    await acknowledge(inForce, { result: 'applied', at: isoSeconds(keeper.now()), closed: 0 })
+  }
+
   async function reportAll(): Promise<void> {
-    if (snapshot !== undefined)
-      await acknowledge(['fleet', 'agent'], { result: 'applied', at: isoSeconds(now()), closed: 0 })
+    if (built !== undefined) await acknowledgeAgain(['fleet', 'agent'])
     await reportStatus()
   }
 
@@ -225,6 +260,7 @@ async function serve(
         certificateEnds: identity.leaf.notAfter,
         isReady: reasons().length === 0,
         bypass: bypassPossible(config),
+        offsetSeconds,
       }),
       uplink,
     )
@@ -235,8 +271,18 @@ async function serve(
       ...(keeper.agent === undefined ? {} : { agent: `${keeper.agent.epoch}.${keeper.agent.generation}` }),
     }
     try {
-      await keeper.takePulled(parsePull(await api.call('meshState', { query: held })))
+      const pulled = parsePull(await api.call('meshState', { query: held }))
+      const at = now()
+      const before = keeper.agent?.issuedAt
+      await keeper.takePulled(pulled)
+      failedPulls = 0
+      const signedAt = keeper.agent?.issuedAt
+      // The refresh of a pull is signed for it.
+      if (signedAt !== undefined && signedAt !== before)
+        offsetSeconds = Math.floor((at.getTime() - signedAt.getTime()) / 1000)
+      if (owed.size > 0) await acknowledgeAgain([...owed])
     } catch (error) {
+      failedPulls += 1
       events.control_away({ code: reasonOf(callError(config.controlUrl, error)) })
     }
   }
@@ -254,7 +300,7 @@ async function serve(
       metrics.vcc_agent_certificate_renewals_total.add({ result: 'renewed' })
       events.certificate_renewed({ serialHex: next.leaf.serialHex, notAfter: next.leaf.notAfter, why })
       await putInForce(['fleet', 'agent'])
-      await reportStatus()
+      void reportStatus()
     },
     onFailed: (fact, error) => {
       metrics.vcc_agent_certificate_renewals_total.add({ result: fact.code })
@@ -268,10 +314,10 @@ async function serve(
     const { leaf } = identity
     const { served } = dataPlane.status()
     return unreadiness({
-      now: keeper.clock().at,
+      now: keeper.now(),
       draining: isDraining,
       certificate: { notBefore: leaf.notBefore, notAfter: leaf.notAfter },
-      enforceUntil: snapshot?.enforceUntil,
+      enforceUntil: built?.snapshot.enforceUntil,
       listener:
         listenerFailure !== undefined ? { failed: listenerFailure } : served && { servedSerial: served.serialHex },
       service: health,
@@ -305,8 +351,8 @@ async function serve(
       const held = keeper[kind]
       if (held !== undefined) set.state(kind, held.generation, (now().getTime() - held.issuedAt.getTime()) / 1000)
     }
-    if (snapshot !== undefined) set.enforceUntil(snapshot.enforceUntil)
-    set.clockBehind(clock.state === 'behind' ? clock.bySeconds : 0)
+    if (built !== undefined) set.enforceUntil(built.snapshot.enforceUntil)
+    set.clockOffset(clock.state === 'behind' ? -clock.bySeconds : offsetSeconds)
     set.link('api', api.downSince() === undefined)
     set.link('broker', broker.isConnected())
     set.ready(reasons().length === 0)
@@ -322,14 +368,15 @@ async function serve(
           keeper,
           renewal,
           dataPlane,
-          snapshot: () => snapshot,
+          snapshot: () => built?.snapshot,
+          offsetSeconds: () => offsetSeconds,
           api,
           broker,
           health: () => health,
           unreadiness: reasons,
           now,
         }),
-      explain: (source, target) => explained(source, target, identity, snapshot),
+      explain: (source, target) => explained(source, target, identity, built?.snapshot),
       drain,
       logLevel: (level) => {
         const wanted = LOG_LEVELS.find((one) => one === level)
@@ -346,8 +393,9 @@ async function serve(
   const schedule = resources.use(createSchedule({ onFailure: (job, error) => events.job_failed({ job }, error) }))
   const soon = () => new Date(now().getTime() + 100)
   const job = (name: string, periodMs: () => number, timeoutMs: number, run: () => Promise<void>) =>
-    schedule.add({ name, first: now(), next: (at) => every(periodMs())(at), timeoutMs, run })
-  const pulling = job('pull', () => withJitter(PULL_MS), 40_000, pull)
+    schedule.add({ name, first: now(), next: (at) => new Date(at.getTime() + periodMs()), timeoutMs, run })
+  const pullAgainMs = () => (failedPulls === 0 ? withJitter(PULL_MS) : backoffMs(failedPulls, PULL_BACKOFF))
+  const pulling = job('pull', pullAgainMs, 40_000, pull)
   const renewing = job('renewal', untilRenewal, 60_000, () => renewal.tend())
   job('probe', () => config.healthInterval.ms, 10_000, probe)
   job(
@@ -390,8 +438,9 @@ async function serve(
   if (keeper.fleet === undefined || keeper.agent === undefined) events.waiting_for_state({})
   else await putInForce(['fleet', 'agent'])
   ready()
-  await stopped
-  await drain()
+  await Promise.race([stopped, fatal.promise])
+  const { cut } = await drain()
+  if (cut > 0) setExitCode(EXIT.failed)
 }
 
 /** Of the calls of the own service, which are all that a slice of the matrix knows. */

@@ -24,8 +24,10 @@ export interface KeeperDeps {
   readonly instance: string
   readonly workload: string
   readonly files: StateFiles
-  /** The documents changed, or may be worked on for longer. Called after they are on the disk. */
+  /** The documents changed, or may be worked on for longer. Called after they are on the disk, if that was possible. */
   readonly onChange: (kind: Held['kind']) => Promise<void>
+  /** The disk refuses: what was taken is enforced all the same, and lost with the process. */
+  readonly onNotStored: (kind: Held['kind'], error: unknown) => void
   /** Something was missed, or came too late to be taken by itself: a pull brings it. */
   readonly onGap: () => void
   readonly onRefused: (fact: { what: string; code: string; isAlarm: boolean }, error: MeshError) => void
@@ -46,7 +48,7 @@ export class StateKeeper {
   constructor(loaded: LoadedState, deps: KeeperDeps) {
     this.#fleet = loaded.fleet
     this.#agent = loaded.agent
-    this.#floor = loaded.floor
+    this.#floor = floorOf(loaded)
     this.#deps = deps
   }
 
@@ -64,6 +66,12 @@ export class StateKeeper {
 
   get floor(): Date | undefined {
     return this.#floor
+  }
+
+  /** The instant everything is enforced by: the clock, but never before what was signed. */
+  now(): Date {
+    const at = this.#deps.now()
+    return this.#floor !== undefined && this.#floor > at ? this.#floor : at
   }
 
   /** Our clock against what the control plane signed. */
@@ -116,11 +124,14 @@ export class StateKeeper {
 
   async #changed(before: Held | undefined, after: Held | undefined): Promise<void> {
     if (after === undefined || after === before) return
-    await this.#deps.files.save(after)
     const floor = raisedFloor(this.#floor, after.issuedAt)
-    if (floor.getTime() !== this.#floor?.getTime()) {
-      this.#floor = floor
-      await this.#deps.files.saveFloor(floor)
+    const isRaised = floor.getTime() !== this.#floor?.getTime()
+    this.#floor = floor
+    try {
+      await this.#deps.files.save(after)
+      if (isRaised) await this.#deps.files.saveFloor(floor)
+    } catch (error) {
+      this.#deps.onNotStored(after.kind, error)
     }
     await this.#deps.onChange(after.kind)
   }
@@ -130,6 +141,14 @@ export class StateKeeper {
     this.#queue = turn.catch(() => {})
     return turn
   }
+}
+
+/** The file of the floor may be lost or older than the documents beside it. */
+function floorOf({ floor, fleet, agent }: LoadedState): Date | undefined {
+  return [fleet, agent].reduce(
+    (highest, one) => (one === undefined ? highest : raisedFloor(highest, one.issuedAt)),
+    floor,
+  )
 }
 
 /** A refresh without a document to extend is a gap like any other. */

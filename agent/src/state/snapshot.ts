@@ -2,7 +2,7 @@ import { type AgentContent, type HeldAgent, type HeldFleet } from '@vcc/mesh'
 import { indexPolicy, parseCompiled, parseWorkloadId } from '@vcc/policy'
 import { type Certificate, encodePem } from '@vcc/x509'
 import type { Identity } from '../identity/identity.ts'
-import { createSnapshot, type Snapshot } from '../proxy/snapshot.ts'
+import { createSnapshot, extendSnapshot, type Snapshot } from '../proxy/snapshot.ts'
 import type { Upstream } from '../proxy/upstream.ts'
 
 export interface SnapshotParts {
@@ -13,17 +13,25 @@ export interface SnapshotParts {
   readonly keyExchange: readonly string[]
 }
 
+export interface BuiltSnapshot {
+  readonly snapshot: Snapshot
+  readonly parts: SnapshotParts
+}
+
 /**
  * What the data plane works by, from the two documents and the certificate in force. The shorter of the two terms
- * counts.
+ * counts. Where only the terms are new, everything else stays that of `previous`.
  *
  * @throws {PolicyError} when the matrix in the document is of a format that this version does not read.
  */
-export function snapshotOf(parts: SnapshotParts, previous: Snapshot | undefined): Snapshot {
+export function snapshotOf(parts: SnapshotParts, previous: BuiltSnapshot | undefined): BuiltSnapshot {
   const { fleet, agent, identity, root } = parts
   const { content } = agent
   const enforceUntil = fleet.enforceUntil < agent.enforceUntil ? fleet.enforceUntil : agent.enforceUntil
-  return createSnapshot(
+  if (previous !== undefined && hasSameContent(parts, previous.parts)) {
+    return { snapshot: extendSnapshot(previous.snapshot, enforceUntil), parts }
+  }
+  const snapshot = createSnapshot(
     {
       label: { epoch: agent.epoch, fleet: fleet.generation, agent: agent.generation },
       enforceUntil,
@@ -37,7 +45,20 @@ export function snapshotOf(parts: SnapshotParts, previous: Snapshot | undefined)
       upstreams: content.upstreams.map(upstreamOf),
       tls: { groups: parts.keyExchange.join(':') },
     },
-    previous,
+    previous?.snapshot,
+  )
+  return { snapshot, parts }
+}
+
+/** A refresh keeps the very objects that a document brought. */
+function hasSameContent(a: SnapshotParts, b: SnapshotParts): boolean {
+  return (
+    a.identity === b.identity &&
+    a.fleet.content === b.fleet.content &&
+    a.fleet.generation === b.fleet.generation &&
+    a.agent.content === b.agent.content &&
+    a.agent.generation === b.agent.generation &&
+    a.agent.epoch === b.agent.epoch
   )
 }
 

@@ -26,6 +26,8 @@ export interface LoadedState {
 }
 
 export interface StateFiles {
+  /** The highest signed `issuedAt` that was kept; known before anything can be verified. */
+  readonly floor: () => Promise<Date | undefined>
   /** Reads and verifies everything as if it came from the network. Never throws for what a file holds. */
   readonly load: (by: Stored<AgentAcceptance>) => Promise<LoadedState>
   /** Durable when it resolves. */
@@ -42,7 +44,12 @@ export function stateFiles(folder: string): StateFiles {
     agent: join(folder, 'agent.json'),
     floor: join(folder, 'clock-floor'),
   }
+  const readFloor = async () => {
+    const text = (await readIfThere(paths.floor))?.trim()
+    return text !== undefined && isInstant(text) ? instantOf(text) : undefined
+  }
   return {
+    floor: readFloor,
     async load(by) {
       const refused: { file: string; code: string }[] = []
       const attempt = <T>(file: string, text: string | undefined, read: (text: string) => T): T | undefined => {
@@ -60,8 +67,7 @@ export function stateFiles(folder: string): StateFiles {
       const agent = attempt('agent.json', await readIfThere(paths.agent), (text) =>
         decodeHeldAgent(text, { ...by, trust }),
       )
-      const floor = (await readIfThere(paths.floor))?.trim()
-      return { fleet, agent, floor: floor !== undefined && isInstant(floor) ? instantOf(floor) : undefined, refused }
+      return { fleet, agent, floor: await readFloor(), refused }
     },
     save: (held) => writeFileAtomic(paths[held.kind], encodeHeld(held)),
     saveFloor: (floor) => writeFileAtomic(paths.floor, `${isoSeconds(floor)}\n`),

@@ -27,6 +27,7 @@ export interface StatusDeps {
   readonly renewal: Renewal
   readonly dataPlane: DataPlane
   readonly snapshot: () => Snapshot | undefined
+  readonly offsetSeconds: () => number | undefined
   readonly api: ApiLink
   readonly broker: BrokerLink
   readonly health: () => ServiceHealth
@@ -45,7 +46,11 @@ export function readStatus(deps: StatusDeps): AgentStatus {
   const clock = keeper.clock()
   const warnings = warningsOf(deps, notReady, state)
   return {
-    healthy: notReady.length === 0 && state.enforcement !== 'expired' && deps.renewal.plan().kind !== 'stop',
+    healthy:
+      notReady.length === 0 &&
+      state.enforcement !== 'expired' &&
+      deps.renewal.plan().kind !== 'stop' &&
+      clock.state === 'ok',
     warnings,
     version: AGENT_VERSION,
     identity: {
@@ -74,6 +79,7 @@ export function readStatus(deps: StatusDeps): AgentStatus {
       broker_down_since: isoOrNull(deps.broker.downSince()),
     },
     clock_behind_seconds: clock.state === 'behind' ? clock.bySeconds : 0,
+    clock_offset_seconds: deps.offsetSeconds() ?? null,
     ready: notReady.length === 0,
     not_ready: notReady.map(({ code, detail }) => ({ code, detail })),
     service: {

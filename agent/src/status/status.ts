@@ -40,6 +40,8 @@ export const AgentStatus = Type.Object({
     broker_down_since: OrNull(Instant),
   }),
   clock_behind_seconds: Type.Integer(),
+  /** Own clock minus the control plane's; null before the first pull. */
+  clock_offset_seconds: OrNull(Type.Integer()),
   ready: Type.Boolean(),
   not_ready: Type.Array(Type.Object({ code: Type.String(), detail: Type.String() })),
   service: Type.Object({
