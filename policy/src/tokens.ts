@@ -13,6 +13,7 @@ export function scanTokens(text: string, report: Report): boolean {
   let flowDepth = 0
   let indicators = 0
   let lineStart = true
+  let indent = 0
   let verbatim = false
   for (const source of new Lexer().lex(text)) {
     const type = CST.tokenType(source)
@@ -21,8 +22,13 @@ export function scanTokens(text: string, report: Report): boolean {
       offset += source.length
       continue
     }
-    if (type === 'scalar') verbatim = true
-    if (type === 'doc-mode' || type === 'flow-error-end' || type === 'scalar') continue // marks without text
+    if (type === 'doc-mode' || type === 'flow-error-end') continue // marks without text
+    if (lineStart) indent = type === 'space' && flowDepth === 0 ? source.length : 0
+    lineStart = type === 'newline'
+    if (type === 'scalar') {
+      verbatim = true // a mark as well; the text comes next
+      continue
+    }
     const refused = type === null ? undefined : REFUSED[type]
     if (refused !== undefined)
       report.add(refused.code, offset, `${refused.what} ${quote(source)} is not allowed`, refused.hint)
@@ -30,12 +36,11 @@ export function scanTokens(text: string, report: Report): boolean {
     if (type === 'seq-item-ind' || type === 'explicit-key-ind') indicators += 1
     if (type === 'flow-map-start' || type === 'flow-seq-start') flowDepth += 1
     if (type === 'flow-map-end' || type === 'flow-seq-end') flowDepth -= 1
-    const indented = lineStart && type === 'space' && flowDepth === 0 && source.length > MAX_INDENT
-    if (flowDepth > MAX_DEPTH || indicators > MAX_DEPTH || indented) {
+    const content = type !== 'space' && type !== 'newline' && type !== 'comment'
+    if (flowDepth > MAX_DEPTH || indicators > MAX_DEPTH || (content && flowDepth === 0 && indent > MAX_INDENT)) {
       report.add('too_deep', offset, 'nested too deep', 'a matrix is a map of services, each a map of fields')
       return false
     }
-    lineStart = type === 'newline'
     offset += source.length
   }
   return true
