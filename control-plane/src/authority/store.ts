@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomUUIDv7 } from 'node:crypto'
 import { formatName } from '@vcc/x509'
 import { canonical } from '../audit/record.ts'
 import { change, many, query, type Unit } from '../database/unit.ts'
@@ -64,17 +64,10 @@ export function* insertAuthority(authority: Authority, now: Date): Unit<void> {
       profile: authority.profile,
       parent_ca_id: authority.parentCaId ?? null,
       organization_id: authority.organizationId ?? null,
-      purposes: '[]',
       grants: canonical({ ...authority.grants }),
-      subject_dn: formatName(certificate.subject),
-      subject_der: certificate.subject.der,
-      serial_number: certificate.serialHex,
-      spki_sha256: certificate.publicKey.spkiSha256Hex,
       certificate_der: certificate.der,
       key_id: authority.signer.keyId,
       state: 'active',
-      not_before: epochSeconds(certificate.notBefore),
-      expires_at: epochSeconds(certificate.notAfter),
       created_at: epochSeconds(now),
     }),
   )
@@ -85,7 +78,7 @@ export function* insertRootCertificate(root: Authority, now: Date): Unit<void> {
   const { certificate } = root
   yield* change(
     query.insertInto('certificates').values({
-      cert_id: randomUUID(),
+      cert_id: randomUUIDv7(),
       issuing_ca_id: root.caId,
       serial_number: certificate.serialHex,
       organization_id: null,
@@ -94,7 +87,6 @@ export function* insertRootCertificate(root: Authority, now: Date): Unit<void> {
       subject_dn: formatName(certificate.subject),
       dns_names: '[]',
       uri: null,
-      service_domain: null,
       class: null,
       template: null,
       profile: root.profile,

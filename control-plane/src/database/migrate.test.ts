@@ -70,7 +70,7 @@ test('a reader refuses an older schema instead of changing it', async () => {
 describe('the schema', () => {
   const at = { created_at: 1 }
   const org = query.insertInto('organizations').values({ ...at, org_id: 'a', org_name: 'a' })
-  const policy = { organization_id: 'a', version: 1, yaml: '', compiled: '{}', applied_by: 'x', applied_at: 1 }
+  const policy = { organization_id: 'a', version: 1, yaml: '', applied_by: 'x', applied_at: 1 }
   const state = {
     kind: 'fleet',
     instance_id: '',

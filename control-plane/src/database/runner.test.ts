@@ -13,10 +13,10 @@ describe('a unit', () => {
     const org = await database.runUnit(function* () {
       yield* addOrganization('brandenburg')
       return yield* one(
-        query.selectFrom('organizations').select(['id', 'isolation_level']).where('org_id', '=', 'brandenburg'),
+        query.selectFrom('organizations').select(['id', 'org_name']).where('org_id', '=', 'brandenburg'),
       )
     })
-    expect(org).toEqual({ id: 1, isolation_level: 'strict' })
+    expect(org).toEqual({ id: 1, org_name: 'brandenburg' })
   })
 
   test('learns how many rows a change touched, and 0 when a compare-and-swap is lost', async () => {
@@ -80,8 +80,8 @@ describe('a unit', () => {
 
   test('breaking a foreign key rejects', async () => {
     await using database = scratchDatabase()
-    const template = { template_id: 't', yaml: '', builtin: 0, created_at: 1, updated_at: 1 } as const
-    const work = () => change(query.insertInto('templates').values({ ...template, organization_id: 'nobody' }))
+    const policy = { version: 1, yaml: '', applied_by: '', applied_at: 1, rolled_back_to: null }
+    const work = () => change(query.insertInto('policies').values({ ...policy, organization_id: 'nobody' }))
     await expect(database.runUnit(work)).rejects.toMatchObject({ code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
   })
 

@@ -33,12 +33,10 @@ export interface Schema {
   agents: AgentsTable
   policies: PoliciesTable
   state_documents: StateDocumentsTable
-  templates: TemplatesTable
   actor_keys: ActorKeysTable
   actors: ActorsTable
   audit_entries: AuditEntriesTable
   audit_details: AuditDetailsTable
-  outbox: OutboxTable
 }
 
 /** The single row of what `init` decided; `id` is 1. */
@@ -64,9 +62,6 @@ export interface OrganizationsTable {
   id: RowId
   org_id: Fixed<string>
   org_name: string
-  root_ca_id: string | null
-  isolation_level: Optional<'strict' | 'collaborative' | 'federated'>
-  admin_contact: string | null
   created_at: Fixed<EpochSeconds>
 }
 
@@ -82,21 +77,12 @@ export interface CertificateAuthoritiesTable {
   parent_ca_id: Fixed<string | null>
   /** Null for a CA of the installation itself. */
   organization_id: Fixed<string | null>
-  /** What its leaves may be for: array of `certificates.purpose`. */
-  purposes: Json
   /** Organisations and class OIDs it may vouch for: `{organizations: string[], classes: string[]}`. */
   grants: Json
-  subject_dn: Fixed<string>
-  subject_der: Fixed<Uint8Array>
-  serial_number: Fixed<string>
-  spki_sha256: Fixed<string>
   certificate_der: Fixed<Uint8Array>
   /** Of the key store. */
   key_id: string
   state: 'active' | 'disabled' | 'revoked'
-  crl_shards: Optional<number>
-  not_before: Fixed<EpochSeconds>
-  expires_at: Fixed<EpochSeconds>
   created_at: Fixed<EpochSeconds>
 }
 
@@ -117,7 +103,6 @@ export interface CertificatesTable {
   dns_names: Fixed<Json>
   /** The one URI SAN. */
   uri: Fixed<string | null>
-  service_domain: Fixed<string | null>
   class: Fixed<string | null>
   template: Fixed<string | null>
   profile: Fixed<string>
@@ -155,14 +140,12 @@ export interface IssuanceIntentsTable {
   certificate: Fixed<Json>
   /** SPIFFE ID or actor ref. */
   requested_by: Fixed<string>
-  idempotency_scope: Fixed<string | null>
-  idempotency_key: Fixed<string | null>
   join_token_id: Fixed<string | null>
   /** Serial the renewing instance presented. */
   predecessor_serial: Fixed<string | null>
   owner: string
   lease_until: EpochSeconds
-  state: Optional<'open' | 'completed' | 'orphaned' | 'refused'>
+  state: Optional<'open' | 'completed' | 'orphaned'>
   created_at: Fixed<EpochSeconds>
   resolved_at: EpochSeconds | null
 }
@@ -191,9 +174,9 @@ export interface IdempotencyKeysTable {
   scope: Fixed<string>
   idempotency_key: Fixed<string>
   /** Of the canonical request; another request under the same key is refused. */
-  request_sha256: Fixed<string>
-  spki_sha256: Fixed<string | null>
-  intent_id: string | null
+  request_sha256: string
+  /** The last one that was opened under the key. */
+  intent_id: string
   cert_id: string | null
   created_at: Fixed<EpochSeconds>
   expires_at: EpochSeconds
@@ -214,7 +197,6 @@ export interface VccServicesTable {
   allowed_networks: Optional<Json>
   /** For `kind: external`: addresses and TLS trust. */
   external_trust: Json | null
-  cert_id: string | null
   status: 'active' | 'inactive' | 'discovered' | 'pending_cert'
   last_seen: EpochSeconds | null
   created_at: Fixed<EpochSeconds>
@@ -227,7 +209,7 @@ export interface AgentsTable {
   instance_id: Fixed<string>
   service_id: Fixed<string>
   organization_id: Fixed<string>
-  state: 'active' | 'blocked' | 'retired'
+  state: 'active' | 'retired'
   /** `[{host, port}]` it advertises. */
   addresses: Optional<Json>
   latest_issuing_ca_id: string | null
@@ -257,7 +239,6 @@ export interface PoliciesTable {
   organization_id: Fixed<string>
   version: Fixed<number>
   yaml: Fixed<string>
-  compiled: Fixed<Json>
   applied_by: Fixed<string>
   applied_at: Fixed<EpochSeconds>
   /** The version this one brings back. */
@@ -279,17 +260,6 @@ export interface StateDocumentsTable {
   issued_at: EpochSeconds
   accept_until: EpochSeconds
   enforce_until: EpochSeconds
-}
-
-export interface TemplatesTable {
-  id: RowId
-  template_id: Fixed<string>
-  /** Null for one that every organisation may use. */
-  organization_id: Fixed<string | null>
-  yaml: string
-  builtin: Flag
-  created_at: Fixed<EpochSeconds>
-  updated_at: EpochSeconds
 }
 
 /** One key per person; deleting the row makes all that it sealed unreadable. */
@@ -329,19 +299,4 @@ export interface AuditDetailsTable {
   seq: Fixed<number>
   salt: Fixed<Uint8Array>
   details: Fixed<Json>
-}
-
-/** What is to be published after the commit that decided it; taken under a lease, done at least once. */
-export interface OutboxTable {
-  id: RowId
-  topic: Fixed<string>
-  /** What it is about: a later row with the same topic and subject replaces an earlier one's purpose. */
-  subject: Fixed<string>
-  body: Fixed<Json>
-  created_at: Fixed<EpochSeconds>
-  available_at: EpochSeconds
-  attempts: Optional<number>
-  owner: string | null
-  lease_until: EpochSeconds | null
-  done_at: EpochSeconds | null
 }

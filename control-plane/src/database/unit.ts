@@ -20,7 +20,7 @@ export interface StepResult {
  * A unit of work: a generator that yields compiled queries and gets each one's result back.
  *
  * It has no other way to reach the database, cannot await anything, and does nothing outside it
- * (no sending, no signing: that belongs before, after, or in the outbox), so it can be run again.
+ * (no sending, no signing: that belongs before or after), so it can be run again.
  * A query that fails ends the unit; it is not resumed, so it cannot catch that. Values bound are
  * safe integers, strings, `Uint8Array` and null; instants are epoch seconds, booleans 0 or 1.
  */

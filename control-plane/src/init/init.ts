@@ -249,8 +249,6 @@ function* insertOrganization(options: InitOptions, now: Date): Unit<void> {
     query.insertInto('organizations').values({
       org_id: options.homeOrganization,
       org_name: options.homeOrganization,
-      root_ca_id: null,
-      admin_contact: null,
       created_at: epochSeconds(now),
     }),
   )

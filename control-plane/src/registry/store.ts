@@ -72,7 +72,6 @@ export function* insertService(row: NewService): Unit<void> {
   yield* change(
     query.insertInto('vcc_services').values({
       ...row,
-      cert_id: null,
       status: row.kind === 'external' ? 'active' : 'pending_cert',
       last_seen: null,
       deregistered_at: null,

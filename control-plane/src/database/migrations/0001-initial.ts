@@ -28,9 +28,6 @@ create table organizations (
   id integer primary key,
   org_id text not null unique,
   org_name text not null,
-  root_ca_id text references certificate_authorities (ca_id),
-  isolation_level text not null default 'strict' check (isolation_level in ('strict', 'collaborative', 'federated')),
-  admin_contact text,
   created_at integer not null
 ) strict;
 
@@ -42,18 +39,10 @@ create table certificate_authorities (
   profile text not null,
   parent_ca_id text references certificate_authorities (ca_id),
   organization_id text references organizations (org_id),
-  purposes text not null check (json_valid(purposes)),
   grants text not null check (json_valid(grants)),
-  subject_dn text not null,
-  subject_der blob not null,
-  serial_number text not null,
-  spki_sha256 text not null,
   certificate_der blob not null,
   key_id text not null,
   state text not null check (state in ('active', 'disabled', 'revoked')),
-  crl_shards integer not null default 1 check (crl_shards > 0),
-  not_before integer not null,
-  expires_at integer not null,
   created_at integer not null,
   check ((kind = 'root') = (parent_ca_id is null))
 ) strict;
@@ -69,7 +58,6 @@ create table certificates (
   subject_dn text not null,
   dns_names text not null check (json_valid(dns_names)),
   uri text,
-  service_domain text,
   class text,
   template text,
   profile text not null,
@@ -95,8 +83,6 @@ create index certificates_by_organization on certificates (organization_id, id);
 create index certificates_by_service on certificates (service_id, id);
 create index certificates_by_instance on certificates (instance_id, id) where instance_id is not null;
 create index certificates_by_key on certificates (spki_sha256);
-create index certificates_by_expiry on certificates (expires_at, id);
-create index certificates_by_revocation on certificates (issuing_ca_id, crl_shard, revoked_at) where revoked_at is not null;
 
 create table issuance_intents (
   id integer primary key,
@@ -111,24 +97,17 @@ create table issuance_intents (
   tbs_der blob not null,
   certificate text not null check (json_valid(certificate)),
   requested_by text not null,
-  idempotency_scope text,
-  idempotency_key text,
   join_token_id text references join_tokens (token_id),
   predecessor_serial text,
   owner text not null,
   lease_until integer not null,
-  state text not null default 'open' check (state in ('open', 'completed', 'orphaned', 'refused')),
+  state text not null default 'open' check (state in ('open', 'completed', 'orphaned')),
   created_at integer not null,
   resolved_at integer,
   unique (issuing_ca_id, serial_number),
-  check ((state = 'open') = (resolved_at is null)),
-  check ((idempotency_scope is null) = (idempotency_key is null))
+  check ((state = 'open') = (resolved_at is null))
 ) strict;
 create index issuance_intents_open on issuance_intents (lease_until) where state = 'open';
-create index issuance_intents_by_instance on issuance_intents (instance_id, id) where instance_id is not null;
-create index issuance_intents_by_token on issuance_intents (join_token_id, id) where join_token_id is not null;
-create index issuance_intents_by_key on issuance_intents (idempotency_scope, idempotency_key, id)
-  where idempotency_scope is not null;
 
 create table join_tokens (
   id integer primary key,
@@ -147,15 +126,15 @@ create table join_tokens (
   check ((bound_spki_sha256 is null) = (bound_at is null)),
   check ((bound_spki_sha256 is null) = (bound_instance_id is null))
 ) strict;
-create index join_tokens_by_service on join_tokens (service_id, id);
+create index join_tokens_by_organization on join_tokens (organization_id, id);
 
 create table idempotency_keys (
   id integer primary key,
   scope text not null,
   idempotency_key text not null,
   request_sha256 text not null,
-  spki_sha256 text,
-  intent_id text references issuance_intents (intent_id),
+  -- Bound in the commit that opens the intent, before its row is there.
+  intent_id text not null,
   cert_id text references certificates (cert_id),
   created_at integer not null,
   expires_at integer not null,
@@ -175,21 +154,20 @@ create table vcc_services (
   health_endpoint text,
   allowed_networks text not null default '[]' check (json_valid(allowed_networks)),
   external_trust text check (json_valid(external_trust)),
-  cert_id text references certificates (cert_id),
   status text not null check (status in ('active', 'inactive', 'discovered', 'pending_cert')),
   last_seen integer,
   created_at integer not null,
   deregistered_at integer,
-  unique (organization_id, service_name),
   check ((kind = 'external') = (external_trust is not null))
 ) strict;
+create unique index vcc_services_registered on vcc_services (organization_id, service_name) where deregistered_at is null;
 
 create table agents (
   id integer primary key,
   instance_id text not null unique check (length(instance_id) = 16),
   service_id text not null references vcc_services (service_id),
   organization_id text not null references organizations (org_id),
-  state text not null check (state in ('active', 'blocked', 'retired')),
+  state text not null check (state in ('active', 'retired')),
   addresses text not null default '[]' check (json_valid(addresses)),
   latest_issuing_ca_id text references certificate_authorities (ca_id),
   latest_serial text,
@@ -216,7 +194,6 @@ create table policies (
   organization_id text not null references organizations (org_id),
   version integer not null check (version > 0),
   yaml text not null,
-  compiled text not null check (json_valid(compiled)),
   applied_by text not null,
   applied_at integer not null,
   rolled_back_to integer,
@@ -245,16 +222,6 @@ create table state_documents (
 create trigger state_documents_forward before update on state_documents
   when new.epoch < old.epoch or (new.epoch = old.epoch and new.generation < old.generation)
   begin select raise(abort, 'a state document never goes back'); end;
-
-create table templates (
-  id integer primary key,
-  template_id text not null unique,
-  organization_id text references organizations (org_id),
-  yaml text not null,
-  builtin integer not null check (builtin in (0, 1)),
-  created_at integer not null,
-  updated_at integer not null
-) strict;
 
 create table actor_keys (
   id integer primary key,
@@ -300,21 +267,5 @@ create table audit_details (
 ) strict;
 create trigger audit_details_keep before update on audit_details
   begin select raise(abort, 'audit_details are deleted or kept, never changed'); end;
-
-create table outbox (
-  id integer primary key,
-  topic text not null,
-  subject text not null,
-  body text not null check (json_valid(body)),
-  created_at integer not null,
-  available_at integer not null,
-  attempts integer not null default 0,
-  owner text,
-  lease_until integer,
-  done_at integer,
-  check ((owner is null) = (lease_until is null))
-) strict;
-create index outbox_due on outbox (available_at, id) where done_at is null;
-create index outbox_done on outbox (done_at) where done_at is not null;
 `,
 }
