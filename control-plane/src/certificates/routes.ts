@@ -86,8 +86,7 @@ async function request(
         )
       : await serviceOrder(body, csr, { requester, requestId }, deps)
   const key = body.idempotency_key
-  const idempotency =
-    key === undefined ? undefined : { scope: caller.ref, key, request: body, spki: csr.publicKey.spkiSha256Hex }
+  const idempotency = key === undefined ? undefined : { scope: caller.ref, key, request: body }
   const issued = await issue(
     idempotency === undefined
       ? order

@@ -70,12 +70,6 @@ export function* certificateByKey(spkiSha256: string, now: Date): Unit<Certifica
   )
 }
 
-/** DER of an issued certificate; nothing for an orphan. */
-export function* certificateDer(caId: string | null, serialHex: string | null): Unit<Uint8Array | undefined> {
-  if (caId === null || serialHex === null) return undefined
-  return (yield* certificateByIssuerAndSerial(caId, serialHex))?.der ?? undefined
-}
-
 /** By `<ca_id>-<serial>`, or by serial, which may be several issuers'. Tenants see their own and nobody else's. */
 export function* certificatesNamed(name: string, organization: string): Unit<readonly CertificateRow[]> {
   const [caId, serialHex] = name.includes('-') ? name.split('-', 2) : [undefined, name]
@@ -132,8 +126,7 @@ export function* certificateLine(row: CertificateRow, organization: string): Uni
   return yield* many(line.where('subject_dn', '=', row.subject_dn).where('purpose', '=', row.purpose))
 }
 
-export function* markReplaced(caId: string | null, serialHex: string, by: string): Unit<void> {
-  if (caId === null) return
+export function* markReplaced(caId: string, serialHex: string, by: string): Unit<void> {
   yield* change(
     query
       .updateTable('certificates')

@@ -2,10 +2,16 @@ import { OID, uriIdentityOf, validateChain } from '@vcc/x509'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { auditRows } from '../audit/export.ts'
 import { verifyChain } from '../audit/verify.ts'
-import { many, query } from '../database/unit.ts'
+import { createIssuingCa } from '../authority/create.ts'
+import { change, many, query } from '../database/unit.ts'
+import { epochSeconds } from '../epoch.ts'
+import type { Issued } from '../issuance/issue.ts'
 import { resolveAbandoned } from '../issuance/store.ts'
+import { demandRenewal } from '../registry/instances-store.ts'
+import { deregisterService, registerService } from '../registry/services.ts'
 import { newCsr, type TestInstallation, testInstallation } from '../testing/installation.ts'
 import { type JoinRequest, join } from './join.ts'
+import type { Presented } from './presented.ts'
 import { renew } from './renew.ts'
 
 let place: TestInstallation
@@ -29,6 +35,22 @@ async function joined(service = 'argus') {
   const csr = await newCsr()
   return { csr, ...(await join(asking(await place.token(service), csr), place.enrol)) }
 }
+
+const presentedOf = ({ instance, issued }: { instance: string; issued: Issued }): Presented => ({
+  instance,
+  issuingCaId: issued.issuingCaId,
+  serialHex: issued.certificate.serialHex,
+})
+
+const revoke = (serial: string) =>
+  place.database.runUnit(() =>
+    change(
+      query
+        .updateTable('certificates')
+        .set({ revoked_at: 1, revocation_reason: 'keyCompromise' })
+        .where('serial_number', '=', serial),
+    ),
+  )
 
 const rowsOf = (serial: string) =>
   place.database.read(() =>
@@ -90,6 +112,30 @@ describe('join', () => {
     })
   }
 
+  test('an agent that reads none of our state formats is refused', async () => {
+    const request = { ...asking(await place.token('argus'), await newCsr()), stateFormats: [99] }
+    await expect(join(request, place.enrol)).rejects.toMatchObject({ code: 'format_not_supported' })
+  })
+
+  test('a service that is deregistered while the key signs gets no instance, and may be registered again', async () => {
+    const context = { organization: 'brandenburg', actor: '0'.repeat(32), requestId: 'test' }
+    const token = await place.token('covina')
+    const issuing = place.authorities.issuing('services-ca')
+    const sign = async (...given: Parameters<typeof issuing.signer.sign>) => {
+      await deregisterService('covina', context, place.registry)
+      return issuing.signer.sign(...given)
+    }
+    const authorities = { ...place.authorities, issuing: () => ({ ...issuing, signer: { ...issuing.signer, sign } }) }
+    await expect(join(asking(token, await newCsr()), { ...place.enrol, authorities })).rejects.toMatchObject({
+      code: 'issuance_lost',
+    })
+    const again = await registerService({ service_name: 'covina' }, context, place.registry)
+    expect(again.service_name).toBe('covina')
+    await expect(registerService({ service_name: 'covina' }, context, place.registry)).rejects.toMatchObject({
+      code: 'service_exists',
+    })
+  })
+
   test('a key that refuses to sign leaves an orphan, and the same key then gets a new serial', async () => {
     const token = await place.token('covina')
     const csr = await newCsr()
@@ -116,7 +162,7 @@ describe('join', () => {
 describe('renewal', () => {
   test('is idempotent on serial presented and key', async () => {
     const { instance, issued } = await joined()
-    const presented = { instance, serialHex: issued.certificate.serialHex }
+    const presented = presentedOf({ instance, issued })
     const csr = await newCsr()
     const context = { cause: 'renewal', requestId: 'test' } as const
     const first = await renew(presented, csr, context, place.enrol)
@@ -128,17 +174,17 @@ describe('renewal', () => {
   test('the predecessor with another key, and anything older, is a fork', async () => {
     const { instance, issued } = await joined()
     const context = { cause: 'renewal', requestId: 'test' } as const
-    const first = { instance, serialHex: issued.certificate.serialHex }
+    const first = presentedOf({ instance, issued })
     const second = await renew(first, await newCsr(), context, place.enrol)
     await expect(renew(first, await newCsr(), context, place.enrol)).rejects.toMatchObject({ code: 'identity_forked' })
-    const presented = { instance, serialHex: second.issued.certificate.serialHex }
+    const presented = presentedOf({ instance, issued: second.issued })
     await renew(presented, await newCsr(), context, place.enrol)
     await expect(renew(first, await newCsr(), context, place.enrol)).rejects.toMatchObject({ code: 'identity_forked' })
   })
 
   test('two at once with different keys: one wins, the other is on record as an orphan', async () => {
     const { instance, issued } = await joined()
-    const presented = { instance, serialHex: issued.certificate.serialHex }
+    const presented = presentedOf({ instance, issued })
     const csrs = await Promise.all([newCsr(), newCsr()])
     const context = { cause: 'renewal', requestId: 'test' } as const
     const outcomes = await Promise.allSettled(csrs.map((csr) => renew(presented, csr, context, place.enrol)))
@@ -149,12 +195,116 @@ describe('renewal', () => {
     expect(line.map((one) => one.state).toSorted()).toEqual(['issued', 'issued', 'orphaned'])
   })
 
+  test('a revoked certificate renews nothing, and the attempt is on record', async () => {
+    const { instance, issued } = await joined()
+    const presented = presentedOf({ instance, issued })
+    await revoke(presented.serialHex)
+    for (const cause of ['renewal', 're-enrolment'] as const) {
+      const attempt = renew(presented, await newCsr(), { cause, requestId: 'revoked' }, place.enrol)
+      await expect(attempt).rejects.toMatchObject({ code: 'identity_revoked' })
+    }
+    const rows = await place.database.read(() =>
+      many(query.selectFrom('audit_entries').select(['record']).where('event', '=', 'MSH-07').orderBy('seq')),
+    )
+    expect(rows.filter((row) => row.record.includes(presented.serialHex))).toHaveLength(2)
+  })
+
+  test('a repeat gets no certificate that was revoked since', async () => {
+    const { instance, issued } = await joined()
+    const presented = presentedOf({ instance, issued })
+    const context = { cause: 'renewal', requestId: 'test' } as const
+    const csr = await newCsr()
+    const { issued: next } = await renew(presented, csr, context, place.enrol)
+    await revoke(next.certificate.serialHex)
+    await expect(renew(presented, csr, context, place.enrol)).rejects.toMatchObject({ code: 'identity_revoked' })
+  })
+
+  test('the serial of an orphan renews nothing', async () => {
+    const { instance, issued } = await joined()
+    const presented = presentedOf({ instance, issued })
+    const context = { cause: 'renewal', requestId: 'test' } as const
+    const csrs = await Promise.all([newCsr(), newCsr()])
+    await Promise.allSettled(csrs.map((csr) => renew(presented, csr, context, place.enrol)))
+    const [orphan] = await place.database.read(() =>
+      many(
+        query
+          .selectFrom('certificates')
+          .select(['serial_number'])
+          .where('instance_id', '=', instance)
+          .where('state', '=', 'orphaned'),
+      ),
+    )
+    const ghost = { ...presented, serialHex: orphan?.serial_number ?? '' }
+    await expect(renew(ghost, await newCsr(), context, place.enrol)).rejects.toMatchObject({ code: 'identity_revoked' })
+  })
+
+  test('the serial of another issuer is another certificate', async () => {
+    const { instance, issued } = await joined()
+    const presented = { ...presentedOf({ instance, issued }), issuingCaId: place.authorities.root('mesh-root').caId }
+    const context = { cause: 'renewal', requestId: 'test' } as const
+    await expect(renew(presented, await newCsr(), context, place.enrol)).rejects.toMatchObject({
+      code: 'identity_unknown',
+    })
+  })
+
+  test('nothing is signed before the instant that state demands, and a repeat of what was still answers', async () => {
+    const { instance, issued } = await joined()
+    const presented = presentedOf({ instance, issued })
+    const context = { cause: 'renewal', requestId: 'test' } as const
+    const csr = await newCsr()
+    const first = await renew(presented, csr, context, place.enrol)
+    const demanded = epochSeconds(place.now()) + 60
+    await place.database.runUnit(() => demandRenewal('brandenburg', undefined, demanded))
+    const current = presentedOf({ instance, issued: first.issued })
+    await expect(renew(current, await newCsr(), context, place.enrol)).rejects.toMatchObject({
+      code: 'renewal_too_early',
+    })
+    const again = await renew(presented, csr, context, place.enrol)
+    expect(again.issued.certificate.serialHex).toBe(first.issued.certificate.serialHex)
+    place.advance(61_000)
+    const { issued: young } = await renew(current, await newCsr(), context, place.enrol)
+    place.advance(-61_000)
+    expect(epochSeconds(young.certificate.notBefore) + 300).toBeGreaterThanOrEqual(demanded)
+  })
+
+  test('a repeat is answered with the CA that signed it, whichever signs now', async () => {
+    const { instance, issued } = await joined()
+    const presented = presentedOf({ instance, issued })
+    const context = { cause: 'renewal', requestId: 'test' } as const
+    place.advance(120_000)
+    const csr = await newCsr()
+    const first = await renew(presented, csr, context, place.enrol)
+    const old = place.authorities.issuing('services-ca')
+    const requester = { type: 'system', ref: 'test' } as const
+    await createIssuingCa(
+      {
+        name: 'services-next',
+        profile: 'services-ca',
+        commonName: 'VCC Services CA next',
+        organizationName: 'brandenburg',
+        notBefore: old.certificate.notBefore,
+        notAfter: old.certificate.notAfter,
+        classOids: old.grants.classes,
+        nameConstraints: { permittedDns: ['vcc.internal'], permittedUriHosts: ['vcc.internal'] },
+        grants: old.grants,
+      },
+      place.authorities.root('mesh-root'),
+      { requester, requestId: 'test', cause: 'request' },
+      place,
+    )
+    await place.authorities.reload()
+    expect(place.authorities.issuing('services-ca').caId).not.toBe(old.caId)
+    const again = await renew(presented, csr, context, place.enrol)
+    place.advance(-120_000)
+    expect(again.issued.issuingCaId).toBe(first.issued.issuingCaId)
+  })
+
   test('needs a new key, and a registered instance', async () => {
     const { instance, issued, csr } = await joined()
     const context = { cause: 'renewal', requestId: 'test' } as const
-    const presented = { instance, serialHex: issued.certificate.serialHex }
+    const presented = presentedOf({ instance, issued })
     await expect(renew(presented, csr, context, place.enrol)).rejects.toMatchObject({ code: 'csr_refused' })
-    const stranger = { instance: 'a'.repeat(16), serialHex: presented.serialHex }
+    const stranger = { ...presented, instance: 'a'.repeat(16) }
     await expect(renew(stranger, await newCsr(), context, place.enrol)).rejects.toMatchObject({
       code: 'identity_unknown',
     })

@@ -18,7 +18,7 @@ export interface IdentityDeps {
 }
 
 /** Skew tolerance: the certificate is valid this long before it is made. */
-const BACKDATE_MS = 300_000
+export const BACKDATE_MS = 300_000
 
 /**
  * The order for an instance's certificate. Names come from registry and installation, the class from the policy in
@@ -74,6 +74,16 @@ export function identityOrder(
     requester: what.requester,
     requestId: what.requestId,
   }
+}
+
+/**
+ * For the last commit of an issuance: the class that was signed is still the one the policy names.
+ * @throws {DomainError} `issuance_lost`, and what a policy without the service makes of it.
+ */
+export function assertClassStands(service: ServiceRow, signed: string | null, deps: IdentityDeps): void {
+  const id = workloadId(deps.installation.trustDomain, service.organization_id, service.service_name)
+  if (classInForce(id, deps) === signed) return
+  throw new DomainError('issuance_lost', 'the policy names another class since it was signed', { hint: 'try again' })
 }
 
 /** `[a-z0-9]{16}`, about 82 bits: opaque, and unique without asking anybody. */

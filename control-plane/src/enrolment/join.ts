@@ -1,3 +1,4 @@
+import { STATE_FORMATS } from '@vcc/mesh'
 import type { VerifiedCsr } from '@vcc/x509'
 import type { Authorities } from '../authority/authority.ts'
 import type { UnitAccess } from '../database/access.ts'
@@ -5,7 +6,8 @@ import { DomainError } from '../errors.ts'
 import { type IssueDeps, type Issued, issue } from '../issuance/issue.ts'
 import { type Address, addressesWithin } from '../registry/addresses.ts'
 import { serviceById } from '../registry/store.ts'
-import { drawInstanceId, type IdentityDeps, identityOrder } from './identity.ts'
+import { readsStateFormat } from '../state/format.ts'
+import { assertClassStands, drawInstanceId, type IdentityDeps, identityOrder } from './identity.ts'
 import { bindToken, registerInstance, tokenByHash } from './store.ts'
 import { tokenHash } from './tokens.ts'
 
@@ -31,8 +33,8 @@ export type EnrolDeps = IdentityDeps & IssueDeps & { readonly database: UnitAcce
  * First certificate of an instance, for a join token. The token is bound to the CSR's key at first use: the same key
  * may repeat until the token expires and gets the same certificate; any other key is refused.
  *
- * @throws {DomainError} `token_unknown`, `token_expired`, `token_bound`, `no_policy`, `service_not_in_matrix`, and
- *   what {@link issue} throws.
+ * @throws {DomainError} `token_unknown`, `token_expired`, `token_bound`, `addresses_refused`, `format_not_supported`,
+ *   `no_policy`, `service_not_in_matrix`, and what {@link issue} throws.
  */
 export async function join(request: JoinRequest, deps: EnrolDeps): Promise<Joined> {
   const hash = tokenHash(request.token)
@@ -48,6 +50,11 @@ export async function join(request: JoinRequest, deps: EnrolDeps): Promise<Joine
   if (!addressesWithin(request.addresses, JSON.parse(service.allowed_networks) as string[])) {
     throw new DomainError('addresses_refused', 'an advertised address is outside the networks of this service', {
       hint: `allowed are ${service.allowed_networks}`,
+    })
+  }
+  if (!readsStateFormat(request.stateFormats)) {
+    throw new DomainError('format_not_supported', 'this agent reads no state format that the control plane writes', {
+      hint: `it would have to read one of ${STATE_FORMATS.join(', ')}; agent and control plane may be two minor versions apart`,
     })
   }
   const instance = token.bound_instance_id ?? drawInstanceId()
@@ -68,7 +75,10 @@ export async function join(request: JoinRequest, deps: EnrolDeps): Promise<Joine
       ...order,
       references: { joinTokenId: token.token_id },
       bind: () => bindToken(binding, deps),
-      settle: (certificate) => registerInstance(request, service, binding, certificate, deps),
+      *settle(certificate) {
+        assertClassStands(service, order.record.className, deps)
+        yield* registerInstance(request, service, binding, certificate, deps)
+      },
     },
     deps,
   )

@@ -1,18 +1,20 @@
 import type { VerifiedCsr } from '@vcc/x509'
-import { certificateDer, markReplaced } from '../certificates/store.ts'
+import { appendAudit } from '../audit/append.ts'
+import { markReplaced } from '../certificates/store.ts'
 import type { Unit } from '../database/unit.ts'
+import { epochSeconds, isoOf } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
-import { type Issued, issue } from '../issuance/issue.ts'
+import { type CertificateOrder, type Existing, type Issued, issue } from '../issuance/issue.ts'
 import type { Cause } from '../issuance/store.ts'
-import { type InstanceRow, instanceById, replaceLatest } from '../registry/instances-store.ts'
+import { type InstanceRow, replaceLatest } from '../registry/instances-store.ts'
 import { type ServiceRow, serviceById } from '../registry/store.ts'
-import { identityOrder } from './identity.ts'
+import { assertClassStands, BACKDATE_MS, identityOrder } from './identity.ts'
 import type { EnrolDeps } from './join.ts'
+import { admitPresented, type Presented } from './presented.ts'
 
-/** The certificate the caller proved to hold, by TLS or by the envelope's signature. */
-export interface Presented {
-  readonly instance: string
-  readonly serialHex: string
+interface Context {
+  readonly cause: Extract<Cause, 'renewal' | 're-enrolment'>
+  readonly requestId: string
 }
 
 /**
@@ -20,27 +22,33 @@ export interface Presented {
  * same certificate, or a new serial after an orphan. Orphans never count as latest.
  *
  * @throws {DomainError} `identity_unknown`, `identity_revoked`, `identity_forked`, `csr_refused` when the key is not
- *   new, and what {@link issue} throws.
+ *   new, `renewal_too_early` before an instant that signed state demands, and what {@link issue} throws.
  */
 export async function renew(
   presented: Presented,
   csr: VerifiedCsr,
-  context: { cause: Extract<Cause, 'renewal' | 're-enrolment'>; requestId: string },
+  context: Context,
   deps: EnrolDeps,
 ): Promise<{ service: ServiceRow; issued: Issued }> {
+  try {
+    return await renewed(presented, csr, context, deps)
+  } catch (error) {
+    if (error instanceof DomainError && ON_RECORD.has(error.code)) {
+      await deps.database.runUnit(() => auditRefused(presented, error.code, context, deps))
+    }
+    throw error
+  }
+}
+
+/** Somebody else may hold the identity: not only the caller is to know. */
+const ON_RECORD: ReadonlySet<string> = new Set(['identity_forked', 'identity_revoked'])
+
+async function renewed(presented: Presented, csr: VerifiedCsr, context: Context, deps: EnrolDeps) {
   const spki = csr.publicKey.spkiSha256Hex
-  const { service } = await deps.database.read(() => standing(presented, spki))
-  const order = identityOrder(
-    {
-      service,
-      instance: presented.instance,
-      csr,
-      cause: context.cause,
-      requestId: context.requestId,
-      requester: { type: 'service', ref: presented.instance },
-    },
-    deps,
-  )
+  const { service, instance, already } = await deps.database.read(() => standing(presented, spki))
+  const requester = { type: 'service', ref: presented.instance } as const
+  const order = identityOrder({ service, instance: presented.instance, csr, requester, ...context }, deps)
+  if (already === undefined) assertYoungEnough(order, instance)
   const issued = await issue(
     {
       ...order,
@@ -49,11 +57,12 @@ export async function renew(
         return (yield* standing(presented, spki)).already
       },
       *settle(certificate) {
-        const { instance } = yield* standing(presented, spki)
-        const caId = order.issuer.caId
-        const swapped = yield* replaceLatest(instance, { ...certificate, issuingCaId: caId, spki })
+        const current = yield* standing(presented, spki)
+        assertClassStands(current.service, order.record.className, deps)
+        const { caId: issuingCaId } = order.issuer
+        const swapped = yield* replaceLatest(current.instance, { ...certificate, issuingCaId, spki })
         if (!swapped) throw new DomainError('identity_forked', 'another renewal of this certificate was faster')
-        yield* markReplaced(instance.latest_issuing_ca_id, presented.serialHex, certificate.certId)
+        yield* markReplaced(presented.issuingCaId, presented.serialHex, certificate.certId)
       },
     },
     deps,
@@ -65,26 +74,47 @@ export async function renew(
 function* standing(
   presented: Presented,
   spki: string,
-): Unit<{ instance: InstanceRow; service: ServiceRow; already: Uint8Array | undefined }> {
-  const instance = yield* instanceById(presented.instance)
-  if (instance?.state !== 'active') {
-    throw new DomainError('identity_unknown', 'this instance is not registered, or no longer', {
-      hint: 'join again with a new token: vcc-pki tokens create SERVICE',
-    })
-  }
+): Unit<{ instance: InstanceRow; service: ServiceRow; already: Existing | undefined }> {
+  const { instance } = yield* admitPresented(presented)
   const service = yield* serviceById(instance.service_id)
   if (service === undefined) throw new DomainError('identity_unknown', 'the service of this instance is not registered')
-  if (presented.serialHex === instance.latest_serial) {
+  const { latest_issuing_ca_id: latestCaId, latest_serial: latestSerial } = instance
+  if (presented.serialHex === latestSerial && presented.issuingCaId === latestCaId) {
     if (spki === instance.latest_spki_sha256) {
       throw new DomainError('csr_refused', 'a renewal needs a new key', { hint: 'make a key pair for each request' })
     }
     return { instance, service, already: undefined }
   }
   if (presented.serialHex === instance.previous_serial && spki === instance.latest_spki_sha256) {
-    const already = yield* certificateDer(instance.latest_issuing_ca_id, instance.latest_serial)
-    if (already !== undefined) return { instance, service, already }
+    if (latestCaId !== null && latestSerial !== null) {
+      const latest = { instance: presented.instance, issuingCaId: latestCaId, serialHex: latestSerial }
+      const { der } = (yield* admitPresented(latest)).certificate
+      if (der !== null) return { instance, service, already: { der, issuingCaId: latestCaId } }
+    }
   }
   throw new DomainError('identity_forked', 'a newer certificate of this instance exists, for another key', {
     hint: 'two agents may be using the same identity; stop one and join it with a token of its own',
   })
+}
+
+/** "an agent renews while notBefore + 300 s < T; the control plane signs no such renewal before T" */
+function assertYoungEnough(order: Pick<CertificateOrder, 'notBefore'>, { issued_after: after }: InstanceRow): void {
+  if (after === null || epochSeconds(order.notBefore) + BACKDATE_MS / 1000 >= after) return
+  throw new DomainError('renewal_too_early', `a certificate of before ${isoOf(after)} would have to be renewed again`, {
+    hint: 'try again then; this clock or yours may be behind',
+  })
+}
+
+function* auditRefused(presented: Presented, code: string, context: Context, deps: EnrolDeps): Unit<void> {
+  yield* appendAudit(
+    {
+      event: 'MSH-07',
+      outcome: 'denied',
+      reasonCode: code,
+      actor: { type: 'service', ref: presented.instance },
+      target: { type: 'certificate', id: `${presented.issuingCaId}-${presented.serialHex}` },
+      requestId: context.requestId,
+    },
+    deps.audit,
+  )
 }

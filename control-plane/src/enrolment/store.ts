@@ -1,10 +1,10 @@
 import { canonicalJson } from '@vcc/mesh'
-import { certificateDer } from '../certificates/store.ts'
 import { change, first, many, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
+import type { Existing } from '../issuance/issue.ts'
 import { insertInstance } from '../registry/instances-store.ts'
-import { markServiceSeen, type ServiceRow } from '../registry/store.ts'
+import { markServiceSeen, type ServiceRow, serviceById } from '../registry/store.ts'
 import type { JoinRequest } from './join.ts'
 
 export interface TokenRow {
@@ -60,7 +60,7 @@ export interface Binding {
  *
  * @throws {DomainError} `token_unknown`, `token_expired`, `token_bound`.
  */
-export function* bindToken(binding: Binding, deps: { now: () => Date }): Unit<Uint8Array | undefined> {
+export function* bindToken(binding: Binding, deps: { now: () => Date }): Unit<Existing | undefined> {
   const now = epochSeconds(deps.now())
   const token = yield* tokenByHash(binding.hash)
   if (token === undefined || token.revoked_at !== null) {
@@ -96,19 +96,19 @@ export function* bindToken(binding: Binding, deps: { now: () => Date }): Unit<Ui
   return token.used_serial === null ? undefined : yield* issuedFor(binding.instance, token.used_serial)
 }
 
-function* issuedFor(instance: string, serialHex: string): Unit<Uint8Array | undefined> {
+function* issuedFor(instance: string, serialHex: string): Unit<Existing | undefined> {
   const row = yield* first(
     query
       .selectFrom('certificates')
-      .select(['issuing_ca_id'])
+      .select(['issuing_ca_id', 'der'])
       .where('instance_id', '=', instance)
       .where('serial_number', '=', serialHex)
       .where('state', '=', 'issued'),
   )
-  return row && (yield* certificateDer(row.issuing_ca_id, serialHex))
+  return row?.der == null ? undefined : { der: row.der, issuingCaId: row.issuing_ca_id }
 }
 
-/** Part of the last commit of a join: the token is used, the instance exists. */
+/** Part of the last commit of a join: the service is still registered, the token is used, the instance exists. */
 export function* registerInstance(
   request: JoinRequest,
   service: ServiceRow,
@@ -117,6 +117,9 @@ export function* registerInstance(
   deps: { now: () => Date },
 ): Unit<void> {
   const now = epochSeconds(deps.now())
+  if ((yield* serviceById(service.service_id)) === undefined) {
+    throw new DomainError('issuance_lost', 'the service was deregistered meanwhile')
+  }
   const used = yield* change(
     query
       .updateTable('join_tokens')

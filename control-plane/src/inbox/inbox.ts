@@ -14,6 +14,7 @@ import {
 import type { Certificate } from '@vcc/x509'
 import { admitAgentCsr } from '../enrolment/csr.ts'
 import type { EnrolDeps } from '../enrolment/join.ts'
+import { presentedBy } from '../enrolment/presented.ts'
 import { renew } from '../enrolment/renew.ts'
 import { DomainError } from '../errors.ts'
 import { acknowledge, type ReportDeps, report } from './report.ts'
@@ -94,7 +95,7 @@ async function renewal(envelope: VerifiedEnvelope<'renew'>, deps: InboxDeps): Pr
   const { sender, correlation } = envelope
   try {
     const csr = admitAgentCsr(envelope.body.csr)
-    const { issued } = await renew(sender, csr, { cause: 'renewal', requestId: correlation }, deps)
+    const { issued } = await renew(presentedBy(sender), csr, { cause: 'renewal', requestId: correlation }, deps)
     const chain = [issued.certificate, ...deps.authorities.chainOf(issued.issuingCaId).slice(0, -1)]
     return { ok: true, kind: 'certificate', chain: chain.map((one) => Buffer.from(one.der).toString('base64')) }
   } catch (error) {

@@ -1,8 +1,9 @@
 import { canonicalJson, type VerifiedEnvelope } from '@vcc/mesh'
 import type { UnitAccess } from '../database/access.ts'
+import { admitPresented, presentedBy } from '../enrolment/presented.ts'
 import { epochSeconds } from '../epoch.ts'
 import { addressesWithin } from '../registry/addresses.ts'
-import { instanceById, recordAcknowledgement, recordReport } from '../registry/instances-store.ts'
+import { recordAcknowledgement, recordReport } from '../registry/instances-store.ts'
 import { markServiceSeen, serviceById } from '../registry/store.ts'
 
 export interface ReportDeps {
@@ -12,7 +13,10 @@ export interface ReportDeps {
   readonly now: () => Date
 }
 
-/** An agent's acknowledgement of a document it applied; a refusal says nothing about what is in force. */
+/**
+ * An agent's acknowledgement of a document it applied; a refusal says nothing about what is in force.
+ * @throws {DomainError} `identity_unknown`, `identity_revoked`
+ */
 export async function acknowledge(envelope: VerifiedEnvelope<'ack'>, deps: ReportDeps): Promise<void> {
   const { body, sender } = envelope
   if (body.outcome.result !== 'applied') return
@@ -23,17 +27,23 @@ export async function acknowledge(envelope: VerifiedEnvelope<'ack'>, deps: Repor
     contentHash: body.contentHash,
     servedSerial: body.serial,
   }
-  await deps.database.runUnit(() => recordAcknowledgement(sender.instance, ack, epochSeconds(deps.now())))
+  await deps.database.runUnit(function* () {
+    yield* admitPresented(presentedBy(sender))
+    yield* recordAcknowledgement(sender.instance, ack, epochSeconds(deps.now()))
+  })
 }
 
-/** An agent's status: sign of life, health of the local service, what it holds, where it can be reached. */
+/**
+ * An agent's status: sign of life, health of the local service, what it holds, where it can be reached.
+ * @throws {DomainError} `identity_unknown`, `identity_revoked`
+ */
 export async function report(envelope: VerifiedEnvelope<'status'>, deps: ReportDeps): Promise<void> {
   const { body, sender } = envelope
   const at = epochSeconds(deps.now())
   const moved = await deps.database.runUnit(function* () {
-    const instance = yield* instanceById(sender.instance)
-    const service = instance && (yield* serviceById(instance.service_id))
-    if (instance?.state !== 'active' || service === undefined) return false
+    const { instance } = yield* admitPresented(presentedBy(sender))
+    const service = yield* serviceById(instance.service_id)
+    if (service === undefined) return false
     const allowed = addressesWithin(body.addresses, JSON.parse(service.allowed_networks) as string[])
     const addresses = canonicalJson(allowed ? body.addresses : (JSON.parse(instance.addresses) as unknown))
     yield* recordReport(

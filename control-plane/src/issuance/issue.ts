@@ -1,4 +1,5 @@
 import type { Signer } from '@vcc/keys'
+import { withDeadline } from '@vcc/runtime'
 import {
   assembleCertificate,
   assertNamesPermitted,
@@ -24,7 +25,7 @@ import { isUniqueViolation } from '../database/errors.ts'
 import type { Unit } from '../database/unit.ts'
 import { DomainError } from '../errors.ts'
 import { drawSerial } from './serial.ts'
-import { abandonIntent, type CertificateRecord, completeIntent, openIntent } from './store.ts'
+import { abandonIntent, type CertificateRecord, completeIntent, type Intent, openIntent } from './store.ts'
 
 /** Who asked: goes into the audit chain as a pseudonym or the name of a machine. */
 export interface Requester {
@@ -52,9 +53,15 @@ export interface CertificateOrder {
    * Part of the first commit: binds the join token or idempotency key to this public key by compare-and-swap.
    * A certificate it finds already issued for the same binding is the answer, and nothing is signed.
    */
-  readonly bind?: (intent: { intentId: string; serialHex: string }) => Unit<Uint8Array | undefined>
+  readonly bind?: (intent: { intentId: string; serialHex: string }) => Unit<Existing | undefined>
   /** Part of the last commit: whether identity and key are still allowed, and what points at the new certificate. */
   readonly settle?: (issued: SettledCertificate) => Unit<void>
+}
+
+/** A certificate that the same binding got before. Its issuer may be an older CA than the one that would sign now. */
+export interface Existing {
+  readonly der: Uint8Array
+  readonly issuingCaId: string
 }
 
 export interface SettledCertificate {
@@ -93,12 +100,18 @@ export async function issue(order: CertificateOrder, deps: IssueDeps): Promise<I
   for (let attempt = 1; ; attempt++) {
     const serialHex = drawSerial()
     const tbs = admit(order, serialHex, deps)
-    try {
-      return await issueTbs(order, tbs, serialHex, deps)
-    } catch (error) {
-      if (attempt < 3 && isUniqueViolation(error)) continue // the serial was reserved before: draw another
-      throw error
+    const opened = await deps.database
+      .runUnit(() => openIntent(order, tbs, serialHex, deps))
+      .catch((error: unknown) => {
+        if (attempt < 3 && isUniqueViolation(error)) return undefined // the serial was reserved before: draw another
+        throw error
+      })
+    if (opened === undefined) continue
+    if ('existing' in opened) {
+      const { der, issuingCaId } = opened.existing
+      return { certificate: decodeCertificate(der), issuingCaId }
     }
+    return signIntent(order, tbs, opened.intent, deps)
   }
 }
 
@@ -130,16 +143,15 @@ function admit(order: CertificateOrder, serialHex: string, deps: IssueDeps): Tbs
   }
 }
 
-async function issueTbs(order: CertificateOrder, tbs: Tbs, serialHex: string, deps: IssueDeps): Promise<Issued> {
+async function signIntent(order: CertificateOrder, tbs: Tbs, intent: Intent, deps: IssueDeps): Promise<Issued> {
   const { issuer } = order
-  const opened = await deps.database.runUnit(() => openIntent(order, tbs, serialHex, deps))
-  if ('existing' in opened) return { certificate: decodeCertificate(opened.existing), issuingCaId: issuer.caId }
   try {
     const der = await signTbs(tbs, issuer.signer)
-    await deps.database.runUnit(() => completeIntent(order, opened.intent, der, deps))
+    await deps.database.runUnit(() => completeIntent(order, intent, der, deps))
     return { certificate: decodeCertificate(der), issuingCaId: issuer.caId }
   } catch (error) {
-    await deps.database.runUnit(() => abandonIntent(order, opened.intent, error, deps))
+    // Where even this cannot be written, the intent stays open and is resolved once its lease has ended.
+    await deps.database.runUnit(() => abandonIntent(order, intent, error, deps)).catch(() => {})
     throw error
   }
 }
@@ -147,7 +159,7 @@ async function issueTbs(order: CertificateOrder, tbs: Tbs, serialHex: string, de
 async function signTbs(tbs: Tbs, signer: Signer): Promise<Uint8Array> {
   let signature: Uint8Array
   try {
-    signature = await signer.sign(tbs.der, { signal: AbortSignal.timeout(SIGNER_DEADLINE_MS) })
+    signature = await withDeadline((signal) => signer.sign(tbs.der, { signal }), SIGNER_DEADLINE_MS, 'signer')
   } catch (cause) {
     throw new DomainError('signer_unavailable', 'the signing key does not answer', { cause, hint: 'try again shortly' })
   }

@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, randomUUIDv7 } from 'node:crypto'
 import { canonicalJson } from '@vcc/mesh'
 import { formatName, type Tbs } from '@vcc/x509'
 import { authorityMaySign } from '../authority/store.ts'
@@ -6,7 +6,7 @@ import { change, many, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
 import { auditAbandoned, auditAttempt, auditOutcome } from './audit.ts'
-import type { CertificateOrder, IssueDeps } from './issue.ts'
+import type { CertificateOrder, Existing, IssueDeps } from './issue.ts'
 
 export type Purpose = 'vcc_service' | 'admin' | 'ca' | 'control' | 'broker' | 'state'
 export type Cause = 'join' | 'renewal' | 're-enrolment' | 'request' | 'init' | 'start'
@@ -38,8 +38,8 @@ export function* openIntent(
   tbs: Tbs,
   serialHex: string,
   deps: IssueDeps,
-): Unit<{ intent: Intent } | { existing: Uint8Array }> {
-  const intent: Intent = { intentId: randomUUID(), serialHex, issuingCaId: order.issuer.caId }
+): Unit<{ intent: Intent } | { existing: Existing }> {
+  const intent: Intent = { intentId: randomUUIDv7(), serialHex, issuingCaId: order.issuer.caId }
   const existing = order.bind && (yield* order.bind({ intentId: intent.intentId, serialHex }))
   if (existing !== undefined) return { existing }
   const at = epochSeconds(deps.now())
@@ -56,8 +56,6 @@ export function* openIntent(
       tbs_der: tbs.der,
       certificate: canonicalJson(rowOf(order, serialHex, at)),
       requested_by: order.requester.ref,
-      idempotency_scope: null,
-      idempotency_key: null,
       join_token_id: order.references?.joinTokenId ?? null,
       predecessor_serial: order.references?.predecessorSerial ?? null,
       owner: deps.owner,
@@ -77,7 +75,7 @@ export function* completeIntent(order: CertificateOrder, intent: Intent, der: Ui
   if (!(yield* authorityMaySign(caId, signer.keyId))) {
     throw new DomainError('issuance_lost', 'the CA was withdrawn while it signed')
   }
-  const certId = randomUUID()
+  const certId = randomUUIDv7()
   yield* change(
     query.insertInto('certificates').values({
       ...rowOf(order, intent.serialHex, epochSeconds(deps.now())),
@@ -160,7 +158,7 @@ function* insertOrphan(row: CertificateRow, at: number): Unit<void> {
     query.insertInto('certificates').values({
       ...row,
       created_at: at,
-      cert_id: randomUUID(),
+      cert_id: randomUUIDv7(),
       der: null,
       state: 'orphaned',
       revoked_at: at,
@@ -183,7 +181,6 @@ function rowOf(order: CertificateOrder, serialHex: string, at: number) {
     subject_dn: formatName(order.subject),
     dns_names: canonicalJson(order.dnsNames ?? []),
     uri: order.uris?.[0] ?? null,
-    service_domain: order.dnsNames?.[0] ?? null,
     class: record.className,
     template: record.template,
     profile: order.profile as string,

@@ -1,6 +1,7 @@
 import type { IssuedIdentity, RouteInput } from '@vcc/api'
 import { admitAgentCsr } from '../enrolment/csr.ts'
 import { type EnrolDeps, join } from '../enrolment/join.ts'
+import { presentedBy } from '../enrolment/presented.ts'
 import { renew } from '../enrolment/renew.ts'
 import { epochSeconds, isoOf } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
@@ -56,14 +57,14 @@ export function meshRoutes(deps: MeshRouteDeps): Pick<Handlers, MeshRoutes> {
         })
       }
       const csr = admitAgentCsr(envelope.body.csr)
-      const renewed = await renew(sender, csr, { cause: 're-enrolment', requestId }, deps)
+      const renewed = await renew(presentedBy(sender), csr, { cause: 're-enrolment', requestId }, deps)
       await deps.onChange()
       return identityView({ instance: sender.instance, ...namesOf(renewed), issued: renewed.issued }, deps)
     },
     async meshRenew({ body }, { caller, requestId }) {
       const envelope = deps.inbox.open(body.envelope, 'renew', caller.instance)
       const csr = admitAgentCsr(envelope.body.csr)
-      const renewed = await renew(envelope.sender, csr, { cause: 'renewal', requestId }, deps)
+      const renewed = await renew(presentedBy(envelope.sender), csr, { cause: 'renewal', requestId }, deps)
       return identityView({ instance: caller.instance, ...namesOf(renewed), issued: renewed.issued }, deps)
     },
     async meshState({ query }, { caller }) {

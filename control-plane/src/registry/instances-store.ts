@@ -4,7 +4,7 @@ export interface InstanceRow {
   readonly instance_id: string
   readonly service_id: string
   readonly organization_id: string
-  readonly state: 'active' | 'blocked' | 'retired'
+  readonly state: 'active' | 'retired'
   /** JSON: `[{host, port}]`. */
   readonly addresses: string
   readonly latest_issuing_ca_id: string | null
@@ -70,6 +70,30 @@ export function* activeInstances(organization: string): Unit<readonly InstanceRo
 export function* allActiveInstances(): Unit<readonly InstanceRow[]> {
   return yield* many(
     query.selectFrom('agents').select(COLUMNS).where('state', '=', 'active').orderBy('id').limit(20_000),
+  )
+}
+
+export interface LatestCertificate {
+  readonly instance_id: string
+  readonly service_id: string
+  readonly expires_at: number
+  readonly class: string | null
+}
+
+/** What each active instance holds, as far as we know. */
+export function* latestCertificates(organization: string): Unit<readonly LatestCertificate[]> {
+  return yield* many(
+    query
+      .selectFrom('agents')
+      .innerJoin('certificates', (join) =>
+        join
+          .onRef('certificates.issuing_ca_id', '=', 'agents.latest_issuing_ca_id')
+          .onRef('certificates.serial_number', '=', 'agents.latest_serial'),
+      )
+      .select(['agents.instance_id', 'agents.service_id', 'certificates.expires_at', 'certificates.class'])
+      .where('agents.organization_id', '=', organization)
+      .where('agents.state', '=', 'active')
+      .limit(20_000),
   )
 }
 
@@ -139,14 +163,17 @@ export function* retireInstance(instanceId: string, organization: string): Unit<
   return changed === 1
 }
 
-export function* retireInstancesOf(serviceId: string): Unit<void> {
-  yield* change(
+/** Answers which those were. */
+export function* retireInstancesOf(serviceId: string): Unit<readonly string[]> {
+  const retired = yield* many(
     query
       .updateTable('agents')
       .set({ state: 'retired' })
       .where('service_id', '=', serviceId)
-      .where('state', '=', 'active'),
+      .where('state', '=', 'active')
+      .returning('instance_id'),
   )
+  return retired.map((row) => row.instance_id)
 }
 
 export interface Acknowledgement {
@@ -157,15 +184,21 @@ export interface Acknowledgement {
   readonly servedSerial: string | null
 }
 
+/** An acknowledgement of something older than the instance acknowledged before came late, and is passed over. */
 export function* recordAcknowledgement(instanceId: string, ack: Acknowledgement, at: number): Unit<void> {
+  const { epoch, generation, contentHash } = ack
+  const row = yield* instanceById(instanceId)
+  const before = ack.kind === 'fleet' ? row?.acknowledged_fleet_generation : row?.acknowledged_agent_generation
+  const isLate = row?.acknowledged_epoch === epoch && (before ?? 0) > generation
+  if (row === undefined || isLate || (row.acknowledged_epoch ?? 0) > epoch) return
   const held =
     ack.kind === 'fleet'
-      ? { acknowledged_fleet_generation: ack.generation, acknowledged_fleet_hash: ack.contentHash }
-      : { acknowledged_agent_generation: ack.generation, acknowledged_agent_hash: ack.contentHash }
+      ? { acknowledged_fleet_generation: generation, acknowledged_fleet_hash: contentHash }
+      : { acknowledged_agent_generation: generation, acknowledged_agent_hash: contentHash }
   yield* change(
     query
       .updateTable('agents')
-      .set({ ...held, acknowledged_epoch: ack.epoch, served_serial: ack.servedSerial, last_seen: at })
+      .set({ ...held, acknowledged_epoch: epoch, served_serial: ack.servedSerial, last_seen: at })
       .where('instance_id', '=', instanceId),
   )
 }
@@ -179,9 +212,12 @@ export function* demandRenewal(
   const concerned = (yield* activeInstances(organization)).filter(
     (one) => serviceId === undefined || one.service_id === serviceId,
   )
-  for (const { instance_id } of concerned) {
-    yield* change(query.updateTable('agents').set({ issued_after: at }).where('instance_id', '=', instance_id))
-  }
+  const all = query
+    .updateTable('agents')
+    .set({ issued_after: at })
+    .where('organization_id', '=', organization)
+    .where('state', '=', 'active')
+  yield* change(serviceId === undefined ? all : all.where('service_id', '=', serviceId))
   return concerned.map((one) => one.instance_id)
 }
 
