@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { canonicalJson } from '@vcc/mesh'
 import {
   type CompiledPolicy,
   diff,
@@ -8,8 +7,8 @@ import {
   type Notice,
   type PolicyDiff,
   parseMatrix,
-  parseWorkloadId,
   unknownClasses,
+  workloadId,
 } from '@vcc/policy'
 import { type AuditDeps, appendAudit } from '../audit/append.ts'
 import type { Authorities } from '../authority/authority.ts'
@@ -18,9 +17,15 @@ import type { Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
 import type { Installation } from '../installation/installation.ts'
-import { activeInstances } from '../registry/instances-store.ts'
+import {
+  activeInstances,
+  type InstanceRow,
+  type LatestCertificate,
+  latestCertificates,
+} from '../registry/instances-store.ts'
 import { type ServiceRow, servicesOf } from '../registry/store.ts'
-import { compileFor, type PolicyInForce } from './in-force.ts'
+import { readsStateFormat } from '../state/format.ts'
+import { compileFor, readPolicyInForce } from './in-force.ts'
 import { insertPolicy, latestPolicy, type PolicyRow, policyVersion } from './store.ts'
 
 export interface PolicyDeps {
@@ -28,7 +33,6 @@ export interface PolicyDeps {
   readonly audit: AuditDeps
   readonly installation: Installation
   readonly authorities: Authorities
-  readonly policyInForce: () => PolicyInForce | undefined
   /** Reads the policy anew and publishes what follows from it. */
   readonly onChange: () => Promise<void>
   readonly now: () => Date
@@ -39,6 +43,8 @@ export interface Proposal {
   readonly notices: readonly Notice[]
   readonly compiled: CompiledPolicy
   readonly fromVersion: number | null
+  /** The text is the one that is in force already. */
+  readonly isInForce: boolean
   readonly changes: PolicyDiff
   readonly lines: readonly string[]
 }
@@ -46,25 +52,33 @@ export interface Proposal {
 /**
  * What a matrix would change, judged completely before anything is written.
  *
- * @throws {DomainError} `policy_invalid` with every fault, `class_not_issuable`, `class_change_unsupported`.
+ * @throws {DomainError} `policy_invalid` with every fault, `class_not_issuable`, `class_change_unsupported`,
+ *   `format_not_supported`.
  */
 export async function propose(yaml: string, deps: PolicyDeps): Promise<Proposal> {
   const { installation } = deps
   const organization = installation.homeOrganization
-  const { services, instances } = await deps.database.read(function* () {
-    return { services: yield* servicesOf(organization), instances: yield* activeInstances(organization) }
+  // Read here and not remembered: what another request has just put in force is what this one is compared with.
+  const before = await readPolicyInForce(installation, deps.database)
+  const { services, instances, certificates } = await deps.database.read(function* () {
+    return {
+      services: yield* servicesOf(organization),
+      instances: yield* activeInstances(organization),
+      certificates: yield* latestCertificates(organization),
+    }
   })
   const parsed = parseMatrix(yaml, { organization, known: services.map((one) => one.service_name) })
   if (!parsed.ok) throw invalid(parsed.problems)
   const foreign = unknownClasses(parsed.matrix, Object.keys(installation.classes))
   if (foreign.length > 0) throw invalid(foreign)
-  const before = deps.policyInForce()
   const compiled = compileFor(parsed.matrix, (before?.version ?? 0) + 1, services, installation)
   assertIssuable(compiled, deps)
+  assertFormatRead(instances)
+  assertClassesHeld(compiled, services, certificates)
   const changes = diff(before?.compiled, compiled)
-  assertClassesKept(changes, services, new Set(instances.map((one) => one.service_id)))
   const { matrix, notices } = parsed
-  return { matrix, notices, compiled, fromVersion: before?.version ?? null, changes, lines: formatDiff(changes) }
+  const base = { fromVersion: before?.version ?? null, isInForce: before?.yaml === yaml }
+  return { ...base, matrix, notices, compiled, changes, lines: formatDiff(changes) }
 }
 
 /**
@@ -80,44 +94,48 @@ export async function applyMatrix(
   deps: PolicyDeps,
 ): Promise<{ version: number; changed: boolean; proposal: Proposal }> {
   const proposal = await propose(yaml, deps)
-  if (
-    deps.policyInForce()?.yaml === yaml &&
-    expectedVersion === proposal.fromVersion &&
-    proposal.fromVersion !== null
-  ) {
+  if (proposal.isInForce && proposal.fromVersion !== null && proposal.fromVersion === expectedVersion) {
     return { version: proposal.fromVersion, changed: false, proposal }
   }
-  const version = proposal.compiled.version
-  await deps.database.runUnit(function* (): Unit<void> {
-    const latest = yield* latestPolicy(deps.installation.homeOrganization)
-    if ((latest?.version ?? null) !== expectedVersion || version !== (latest?.version ?? 0) + 1) {
-      throw new DomainError('policy_changed_meanwhile', `version ${latest?.version ?? 0} is in force by now`, {
-        hint: 'look at the diff again, then apply',
-      })
-    }
-    const row: PolicyRow = {
-      version,
-      yaml,
-      applied_by: context.actor,
-      applied_at: epochSeconds(deps.now()),
-      rolled_back_to: context.rolledBackTo ?? null,
-    }
-    yield* insertPolicy(deps.installation.homeOrganization, row, canonicalJson(proposal.compiled))
-    yield* appendAudit(
-      {
-        event: 'POL-01',
-        outcome: 'success',
-        actor: { type: 'human', ref: context.actor },
-        target: { type: 'policy', id: String(version), tenant: deps.installation.homeOrganization },
-        requestId: context.requestId,
-        afterHash: createHash('sha256').update(yaml).digest('hex'),
-        ...(latest === undefined ? {} : { beforeHash: createHash('sha256').update(latest.yaml).digest('hex') }),
-      },
-      deps.audit,
-    )
-  })
+  const { version } = proposal.compiled
+  await deps.database.runUnit(() => putInForce(yaml, version, expectedVersion, context, deps))
   await deps.onChange()
   return { version, changed: true, proposal }
+}
+
+function* putInForce(
+  yaml: string,
+  version: number,
+  expectedVersion: number | null,
+  context: { actor: string; requestId: string; rolledBackTo?: number },
+  deps: PolicyDeps,
+): Unit<void> {
+  const organization = deps.installation.homeOrganization
+  const latest = yield* latestPolicy(organization)
+  if ((latest?.version ?? null) !== expectedVersion || version !== (latest?.version ?? 0) + 1) {
+    throw new DomainError('policy_changed_meanwhile', `version ${latest?.version ?? 0} is in force by now`, {
+      hint: 'look at the diff again, then apply',
+    })
+  }
+  yield* insertPolicy(organization, {
+    version,
+    yaml,
+    applied_by: context.actor,
+    applied_at: epochSeconds(deps.now()),
+    rolled_back_to: context.rolledBackTo ?? null,
+  })
+  yield* appendAudit(
+    {
+      event: 'POL-01',
+      outcome: 'success',
+      actor: { type: 'human', ref: context.actor },
+      target: { type: 'policy', id: String(version), tenant: organization },
+      requestId: context.requestId,
+      afterHash: sha256(yaml),
+      ...(latest === undefined ? {} : { beforeHash: sha256(latest.yaml) }),
+    },
+    deps.audit,
+  )
 }
 
 /**
@@ -182,19 +200,42 @@ function assertIssuable(compiled: CompiledPolicy, deps: PolicyDeps): void {
   }
 }
 
-/** Until a change of class is two-phase, it would lock out every instance that runs. */
-function assertClassesKept(changes: PolicyDiff, services: readonly ServiceRow[], live: ReadonlySet<string>): void {
-  for (const { id, before, after } of changes.classChanges) {
-    const { service } = parseWorkloadId(id)
-    const row = services.find((one) => one.service_name === service)
-    if (row !== undefined && live.has(row.service_id)) {
-      throw new DomainError(
-        'class_change_unsupported',
-        `${service} has live instances of the class ${before}; ${after} would lock them out`,
-        {
-          hint: `deregister its instances first, or keep required_auth: ${before}`,
-        },
-      )
-    }
+/** "A policy that some agent's format cannot express is refused at `apply`, naming the agent." */
+function assertFormatRead(instances: readonly InstanceRow[]): void {
+  const unable = instances.filter((one) => !readsStateFormat(JSON.parse(one.state_formats) as number[])) // a report's
+  const [first] = unable
+  if (first === undefined) return
+  throw new DomainError(
+    'format_not_supported',
+    `${unable.length === 1 ? 'the instance' : `${unable.length} instances, the first of them`} ${first.instance_id} (agent ${first.agent_version ?? 'of unknown version'}) cannot read it`,
+    { hint: 'upgrade the agent, or deregister the instance' },
+  )
+}
+
+/**
+ * Until a change of class is two-phase, it would lock out every instance that runs. What counts is the class that
+ * each one's certificate carries: an entry that was taken out and comes back with another class changes it as well.
+ */
+function assertClassesHeld(
+  compiled: CompiledPolicy,
+  services: readonly ServiceRow[],
+  certificates: readonly LatestCertificate[],
+): void {
+  const names = new Map(services.map((one) => [one.service_id, one]))
+  for (const { service_id, class: held } of certificates) {
+    const service = names.get(service_id)
+    if (service === undefined || held === null) continue
+    const id = workloadId(compiled.trustDomain, service.organization_id, service.service_name)
+    const subject = compiled.subjects[id]
+    if (subject?.kind !== 'mesh' || subject.class === held) continue
+    throw new DomainError(
+      'class_change_unsupported',
+      `${service.service_name} has live instances of the class ${held}; ${subject.class} would lock them out`,
+      { hint: `deregister its instances first, or keep required_auth: ${held}` },
+    )
   }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

@@ -26,6 +26,6 @@ export function* policyHistory(organization: string): Unit<readonly PolicyRow[]>
   return yield* many(policiesOf(organization).orderBy('version', 'desc').limit(200))
 }
 
-export function* insertPolicy(organization: string, row: PolicyRow, compiled: string): Unit<void> {
-  yield* change(query.insertInto('policies').values({ ...row, organization_id: organization, compiled }))
+export function* insertPolicy(organization: string, row: PolicyRow): Unit<void> {
+  yield* change(query.insertInto('policies').values({ ...row, organization_id: organization }))
 }
