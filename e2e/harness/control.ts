@@ -24,6 +24,8 @@ export interface ControlPlane extends AsyncDisposable {
 export interface ControlOptions {
   /** Where agents are told to find it: the test's own relays, for instance. */
   readonly advertise?: { readonly api: string; readonly broker: string }
+  /** Where it listens; free ports otherwise. */
+  readonly ports?: ControlPlane['ports']
   readonly rootKey?: 'P-384' | 'RSA-4096'
   readonly initArgs?: readonly string[]
 }
@@ -31,7 +33,13 @@ export interface ControlOptions {
 /** A real control plane: `init`, `run`, and `vcc-pki` configured as its admin. */
 export async function startControlPlane(folder: string, options: ControlOptions = {}): Promise<ControlPlane> {
   await mkdir(folder, { recursive: true })
-  const [ui = 0, agents = 0, broker = 0, metrics = 0] = await freePorts(4)
+  const [freeUi = 0, freeAgents = 0, freeBroker = 0, freeMetrics = 0] = await freePorts(4)
+  const { ui, agents, broker, metrics } = options.ports ?? {
+    ui: freeUi,
+    agents: freeAgents,
+    broker: freeBroker,
+    metrics: freeMetrics,
+  }
   const configFile = join(folder, 'vcc-control.yml')
   const data = join(folder, 'data')
   const advertise = options.advertise ?? { api: `https://127.0.0.1:${agents}`, broker: `mqtts://127.0.0.1:${broker}` }

@@ -42,6 +42,8 @@ import { agentEvents } from './events.ts'
 import { type AgentGauges, createAgentMetrics, proxyMetrics } from './metrics.ts'
 
 const PULL_MS = 60_000
+/** While the broker is away nothing else brings news. */
+const PULL_ALONE_MS = 15_000
 /** After a pull that failed; the first state after a join comes as soon as it is made. */
 const PULL_BACKOFF = { baseMs: 500, capMs: 60_000 }
 const STATUS_MS = 30_000
@@ -394,7 +396,10 @@ async function serve(
   const soon = () => new Date(now().getTime() + 100)
   const job = (name: string, periodMs: () => number, timeoutMs: number, run: () => Promise<void>) =>
     schedule.add({ name, first: now(), next: (at) => new Date(at.getTime() + periodMs()), timeoutMs, run })
-  const pullAgainMs = () => (failedPulls === 0 ? withJitter(PULL_MS) : backoffMs(failedPulls, PULL_BACKOFF))
+  const pullAgainMs = () =>
+    failedPulls === 0
+      ? withJitter(broker.isConnected() ? PULL_MS : PULL_ALONE_MS)
+      : backoffMs(failedPulls, PULL_BACKOFF)
   const pulling = job('pull', pullAgainMs, 40_000, pull)
   const renewing = job('renewal', untilRenewal, 60_000, () => renewal.tend())
   job('probe', () => config.healthInterval.ms, 10_000, probe)

@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Signer, softwareStore } from '@vcc/keys'
+import { credential, issueLeaf, type LeafSpec, secondsAfter, type TestCredential, testSerialHex, testSigner } from '@vcc/testkit'
+import {
+  assembleCertificate,
+  buildTbs,
+  decodeCertificate,
+  decodePem,
+  encodeName,
+  encodeSigned,
+  issuerOf,
+  type ProfileName,
+} from '@vcc/x509'
+import type { ControlPlane } from './control.ts'
+
+/** A CA of a test's own installation. It signs whatever it is asked to, as a CA in the wrong hands would. */
+export interface Issuer {
+  readonly certPem: string
+  /** A leaf that says what `spec` says, right or wrong. */
+  readonly leaf: (spec: Partial<LeafSpec>) => Promise<TestCredential>
+  /** A further CA below this one, whose key the test holds. */
+  readonly authority: (profile: ProfileName, name: string, classes?: readonly string[]) => Promise<TestCredential>
+}
+
+export interface Issuers {
+  readonly root: Issuer
+  readonly services: Issuer
+  readonly admin: Issuer
+  readonly control: Issuer
+}
+
+/** The CAs of the mesh with their keys: the test owns the installation, its key store and its secrets. */
+export async function openIssuers(control: ControlPlane): Promise<Issuers> {
+  const keys = softwareStore({
+    folder: join(control.folder, 'data', 'keys'),
+    wrappingKey: await wrappingKeyOf(control),
+  })
+  const held = await keys.list()
+  const { items } = (await control.pkiJson('authorities', 'list')) as { items: { ca_id: string; name: string }[] }
+  const open = async (name: string): Promise<Issuer> => {
+    const found = items.find((one) => one.name === name)
+    if (found === undefined) throw new Error(`there is no CA ${name}: ${JSON.stringify(items)}`)
+    const chain = (await control.pkiJson('authorities', 'chain', found.ca_id)) as { chain_pem: string }
+    const chainDer = decodePem(chain.chain_pem, 'CERTIFICATE')
+    const [der] = chainDer
+    if (der === undefined) throw new Error(`${name} has no certificate`)
+    const { spkiSha256Hex } = decodeCertificate(der).publicKey
+    for (const info of held) {
+      if (Buffer.compare(info.spkiDer, decodeCertificate(der).publicKey.spkiDer) !== 0) continue
+      return issuerOver(der, chainDer.slice(0, -1), await keys.open(info.keyId, info.purpose))
+    }
+    throw new Error(`the key ${spkiSha256Hex} of ${name} is not in the store`)
+  }
+  return {
+    root: await open('VCC Mesh Root'),
+    services: await open('VCC Services CA'),
+    admin: await open('VCC Admin CA'),
+    control: await open('VCC Control CA'),
+  }
+}
+
+async function wrappingKeyOf(control: ControlPlane): Promise<Uint8Array> {
+  const bytes = await readFile(join(control.folder, 'secrets', 'key-store.key'))
+  return bytes.length === 32 ? bytes : Uint8Array.fromHex(bytes.toString('latin1').trim())
+}
+
+/** @param above  Leaf of the chain first, the root left out; empty for the root itself. */
+function issuerOver(der: Uint8Array, above: readonly Uint8Array[], signer: Signer): Issuer {
+  // The test kit signs at once, our key store asynchronously: its signature is made first and put in its place after.
+  const stand = credential(der, Object.assign(testSigner('issuing'), { algorithm: signer.algorithm }), above)
+  return {
+    certPem: stand.certPem,
+    async leaf(spec) {
+      const draft = issueLeaf(stand, new Date(), spec)
+      const { tbsDer } = draft.certificate
+      const signed = encodeSigned(tbsDer, signer.algorithm, await signer.sign(tbsDer))
+      return credential(signed, draft.signer, above)
+    },
+    async authority(profile, name, classes) {
+      const own = testSigner('issuing')
+      const now = new Date()
+      const tbs = buildTbs({
+        profile,
+        serialHex: testSerialHex(),
+        issuer: issuerOf(stand.certificate),
+        subject: encodeName([{ type: 'CN', value: name }]),
+        publicKey: own.publicKey,
+        notBefore: secondsAfter(now, -300),
+        notAfter: secondsAfter(now, 86_400),
+        oidArc: '1.3.6.1.4.1.55555',
+        nameConstraints: { permittedDns: ['vcc.internal', 'localhost'], permittedUriHosts: ['vcc.internal'] },
+        ...(classes === undefined ? {} : { classes }),
+        crlUrl: 'http://pki.vcc.internal/crl/0',
+        ocspUrl: 'http://pki.vcc.internal/ocsp',
+        caIssuersUrl: 'http://pki.vcc.internal/ca',
+      })
+      return credential(assembleCertificate(tbs, signer.algorithm, await signer.sign(tbs.der)), own, above)
+    },
+  }
+}
