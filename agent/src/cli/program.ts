@@ -114,24 +114,42 @@ The token is never taken from the command line, which everybody on this machine 
 }
 
 function addRun(root: Command): void {
-  config(root.command('run').description('Serve until SIGTERM, which drains.')).action(
-    async (flags: { config: string }) => {
+  config(root.command('run').description('Serve until SIGTERM, which drains.'))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  vcc-agent run
+  vcc-agent run --config /etc/vcc-agent/argus.yml
+
+The log is JSON Lines on standard output. SIGTERM: no new connections, readiness says 503, open ones may end until
+\`drain\` is over. Exit 0 when all did, 1 when some had to be cut.`,
+    )
+    .action(async (flags: { config: string }) => {
       await runAgent(await readAgentConfig(flags.config))
-    },
-  )
+    })
 }
 
 function addStatus(root: Command): void {
-  withFormat(
-    config(root.command('status').description('How the agent is, in words. Exit 0 when healthy, 1 when not.')),
-  ).action(async (flags: { config: string; format: Format }) => {
-    const { adminSocket } = await readAgentConfig(flags.config)
-    const status = await askAgent(adminSocket, 'GET /status')
-    if (!isAgentStatus(status))
-      throw new AgentError('admin_answer_invalid', 'the status of the agent is not understood')
-    if (!status.healthy) setExitCode(EXIT.failed)
-    printResult(flags.format, 'AgentStatus', status, statusWords)
-  })
+  withFormat(config(root.command('status').description('How the agent is, in words. Exit 0 when healthy, 1 when not.')))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  vcc-agent status
+  vcc-agent status --format json | jq .state.enforce_until
+
+What needs attention comes first. An outage of the control plane is a warning, not an illness, while the signed state
+may still be worked on.`,
+    )
+    .action(async (flags: { config: string; format: Format }) => {
+      const { adminSocket } = await readAgentConfig(flags.config)
+      const status = await askAgent(adminSocket, 'GET /status')
+      if (!isAgentStatus(status))
+        throw new AgentError('admin_answer_invalid', 'the status of the agent is not understood')
+      if (!status.healthy) setExitCode(EXIT.failed)
+      printResult(flags.format, 'AgentStatus', status, statusWords)
+    })
 }
 
 interface Explanation {
@@ -170,26 +188,28 @@ function addDrain(root: Command): void {
     config(
       root.command('drain').description('Stop accepting, and wait for what is open. The process stays, not ready.'),
     ),
-  ).action(async (flags: { config: string; format: Format }) => {
-    const file = await readAgentConfig(flags.config)
-    using _ = showProgress('waiting for open connections')
-    const answer = (await askAgent(file.adminSocket, 'POST /drain', undefined, file.drain.ms + 15_000)) as {
-      cut: number
-    } // our own socket
-    printResult(flags.format, 'Drained', answer, ({ cut }) =>
-      cut === 0 ? 'drained' : `drained; ${cut} connections had to be cut`,
-    )
-  })
+  )
+    .addHelpText('after', '\nExample:\n  vcc-agent drain && systemctl stop vcc-agent')
+    .action(async (flags: { config: string; format: Format }) => {
+      const file = await readAgentConfig(flags.config)
+      using _ = showProgress('waiting for open connections')
+      const answer = (await askAgent(file.adminSocket, 'POST /drain', undefined, file.drain.ms + 15_000)) as {
+        cut: number
+      } // our own socket
+      printResult(flags.format, 'Drained', answer, ({ cut }) =>
+        cut === 0 ? 'drained' : `drained; ${cut} connections had to be cut`,
+      )
+    })
 }
 
 function addLogLevel(root: Command): void {
-  withFormat(
-    config(root.command('log-level <level>').description(`Change what is logged: ${LOG_LEVELS.join(', ')}.`)),
-  ).action(async (level: string, flags: { config: string; format: Format }) => {
-    const { adminSocket } = await readAgentConfig(flags.config)
-    const answer = (await askAgent(adminSocket, 'PUT /log-level', { level })) as { level: string } // our own socket
-    printResult(flags.format, 'LogLevel', answer, (one) => `log level ${one.level}`)
-  })
+  withFormat(config(root.command('log-level <level>').description(`Change what is logged: ${LOG_LEVELS.join(', ')}.`)))
+    .addHelpText('after', '\nExample:\n  vcc-agent log-level debug')
+    .action(async (level: string, flags: { config: string; format: Format }) => {
+      const { adminSocket } = await readAgentConfig(flags.config)
+      const answer = (await askAgent(adminSocket, 'PUT /log-level', { level })) as { level: string } // our own socket
+      printResult(flags.format, 'LogLevel', answer, (one) => `log level ${one.level}`)
+    })
 }
 
 /** Our own failures carry their hint and exit code with them. */

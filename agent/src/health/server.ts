@@ -24,7 +24,7 @@ export async function serveMetrics(
 ): Promise<AsyncDisposable> {
   return serve(address, (path, response) => {
     if (path !== '/metrics') return answer(response, 404, { status: 'unknown', hint: '/metrics' })
-    return metrics.text().then(
+    metrics.text().then(
       (text) => void response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
       () => answer(response, 500, { status: 'failed' }),
     )
@@ -33,13 +33,13 @@ export async function serveMetrics(
 
 async function serve(
   address: TcpAddress,
-  handle: (path: string, response: ServerResponse) => void | Promise<void>,
+  handle: (path: string, response: ServerResponse) => void,
 ): Promise<AsyncDisposable> {
   const server = createServer(
     { requestTimeout: 5000, headersTimeout: 5000, maxHeaderSize: 8192 },
     (request, response) => {
-      if (request.method !== 'GET') return answer(response, 405, { status: 'refused' })
-      return handle(request.url?.split('?')[0] ?? '/', response)
+      if (request.method !== 'GET') answer(response, 405, { status: 'refused' })
+      else handle(request.url?.split('?')[0] ?? '/', response)
     },
   )
   await new Promise<void>((resolve, reject) => {

@@ -33,6 +33,6 @@ function agentKey(privateKey: KeyObject): AgentKey {
     publicKey: publicKeyOf(privateKey),
     sign: (bytes) => Promise.try(() => sign('sha256', bytes, { key: privateKey, dsaEncoding: 'der' })),
     privateKey,
-    privateKeyPem: () => privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    privateKeyPem: () => privateKey.export({ type: 'pkcs8', format: 'pem' }),
   }
 }

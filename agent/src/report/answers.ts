@@ -31,7 +31,7 @@ export function createAnswers(deps: { trust: () => MeshTrust; keeper: () => Stat
     take(jws) {
       const keeper = deps.keeper()
       const by = { root: deps.trust().root, trust: keeper.trust, now: deps.now(), floor: keeper.floor }
-      for (const { sent, settle } of [...waiting]) {
+      for (const { sent, settle } of waiting) {
         try {
           settle(verifyReply(jws, sent, by))
           return

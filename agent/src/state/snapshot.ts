@@ -1,4 +1,4 @@
-import { type AgentContent, type HeldAgent, type HeldFleet } from '@vcc/mesh'
+import type { AgentContent, HeldAgent, HeldFleet } from '@vcc/mesh'
 import { indexPolicy, parseCompiled, parseWorkloadId } from '@vcc/policy'
 import { type Certificate, encodePem } from '@vcc/x509'
 import type { Identity } from '../identity/identity.ts'
