@@ -23,10 +23,8 @@ import type { GeneralName } from '../general-name.ts'
 import { readGeneralName } from '../general-name.ts'
 import { OID } from '../oid.ts'
 import type {
-  AccessDescription,
   AuthorityKeyId,
   BasicConstraints,
-  DistributionPoint,
   ExtensionName,
   Extensions,
   KeyUsage,
@@ -37,6 +35,7 @@ import type {
   RawExtension,
 } from './model.ts'
 import { KEY_USAGE_BITS } from './model.ts'
+import { readAddressableName, readAuthorityInfoAccess, readDistributionPoints } from './status.ts'
 
 /**
  * Reads a SEQUENCE OF Extension: known ones decoded to the last octet, unknown ones kept with their critical flag.
@@ -100,15 +99,6 @@ function readExtKeyUsage(reader: DerReader): readonly string[] {
 
 function readGeneralNames(reader: DerReader): readonly GeneralName[] {
   return readEach(readSequence(reader), readAddressableName)
-}
-
-/** A GeneralName outside constraints, where an address has 4 or 16 octets. */
-function readAddressableName(reader: DerReader): GeneralName {
-  const name = readGeneralName(reader)
-  if (name.type === 'ip' && name.octets.length !== 4 && name.octets.length !== 16) {
-    throw new X509Error('extension_invalid', 'an IP address has neither 4 nor 16 octets')
-  }
-  return name
 }
 
 function readAuthorityKeyId(reader: DerReader): AuthorityKeyId {
@@ -189,54 +179,6 @@ function readPolicyConstraints(reader: DerReader): PolicyConstraints {
 
 function readSkipCerts(fields: DerReader, tag: number): number | undefined {
   return peekTag(fields) === tag ? readSmallInteger(fields, 255, tag) : undefined
-}
-
-function readDistributionPoints(reader: DerReader): readonly DistributionPoint[] {
-  return readEach(readSequence(reader), readDistributionPoint)
-}
-
-function readDistributionPoint(reader: DerReader): DistributionPoint {
-  const fields = readSequence(reader)
-  let fullName: readonly GeneralName[] = []
-  let relativeNameDer: Uint8Array | undefined
-  if (peekTag(fields) === contextConstructed(0)) {
-    const choice = readConstructed(fields, contextConstructed(0))
-    if (peekTag(choice) === contextConstructed(0)) {
-      fullName = readEach(readConstructed(choice, contextConstructed(0)), readAddressableName)
-    } else {
-      relativeNameDer = readRaw(choice)
-      if (relativeNameDer[0] !== contextConstructed(1)) {
-        throw new X509Error('der_tag_unexpected', 'a DistributionPointName has an unknown tag')
-      }
-    }
-    expectEnd(choice)
-  }
-  const reasons = peekTag(fields) === contextPrimitive(1) ? readNamedBits(fields, 9, contextPrimitive(1)) : undefined
-  const crlIssuer =
-    peekTag(fields) === contextConstructed(2)
-      ? readEach(readConstructed(fields, contextConstructed(2)), readAddressableName)
-      : undefined
-  expectEnd(fields)
-  // "a DistributionPoint MUST NOT consist of only the reasons field": RFC 5280 §4.2.1.13
-  if (fullName.length === 0 && relativeNameDer === undefined && crlIssuer === undefined) {
-    throw new X509Error('extension_invalid', 'a distribution point names nothing')
-  }
-  return {
-    fullName,
-    ...(relativeNameDer === undefined ? {} : { relativeNameDer }),
-    ...(reasons === undefined ? {} : { reasons }),
-    ...(crlIssuer === undefined ? {} : { crlIssuer }),
-  }
-}
-
-function readAuthorityInfoAccess(reader: DerReader): readonly AccessDescription[] {
-  return readEach(readSequence(reader), (list) => {
-    const description = readSequence(list)
-    const method = readOid(description)
-    const location = readAddressableName(description)
-    expectEnd(description)
-    return { method, location }
-  })
 }
 
 function readOcspNoCheck(reader: DerReader): true {
