@@ -2,6 +2,7 @@ import type { ClassName } from './class-name.ts'
 import type { Subject } from './compiled.ts'
 import { decideDial } from './decide.ts'
 import type { PolicyIndex } from './policy-index.ts'
+import { nameIn } from './reason.ts'
 import { displayName, type WorkloadId } from './workload-id.ts'
 
 /**
@@ -10,7 +11,7 @@ import { displayName, type WorkloadId } from './workload-id.ts'
  */
 export function explain(index: PolicyIndex, source: WorkloadId, target: WorkloadId): string {
   const decision = decideDial(index, { source, target })
-  const call = `${displayName(source, target)} → ${displayName(target, source)}`
+  const call = `${nameIn(index, source, target)} → ${nameIn(index, target, source)}`
   if (!decision.allowed) return `${call}: refused by ${decision.rule} (${decision.code}): ${decision.reason}`
   return [
     `${call}: allowed by ${decision.rule}`,

@@ -8,8 +8,8 @@ type Pair = Pick<Call, 'source' | 'target'>
 
 /** Why a pair no rule speaks of is refused, from the side or sides this policy knows completely. */
 export function silenceReason(index: PolicyIndex, pair: Pair): string {
-  const source = displayName(pair.source, pair.target)
-  const target = displayName(pair.target, pair.source)
+  const source = nameIn(index, pair.source, pair.target)
+  const target = nameIn(index, pair.target, pair.source)
   const caller = callerWords(index, pair.source, source)
   const callee = calleeWords(index, pair.target, target)
   if (caller !== undefined && callee !== undefined) return `${caller}; ${callee}; nothing allows this call`
@@ -32,6 +32,12 @@ export function classReason(call: Call, side: 'source' | 'target', accepts: read
   const presented = side === 'source' ? call.sourceClass : call.targetClass
   const shown = presented === 'no-certificate' ? 'no certificate' : `a certificate of class ${presented}`
   return `${name} presents ${shown}, accepted is ${accepts.length === 0 ? 'none' : accepts.join(' or ')}`
+}
+
+/** As `displayName`; but what is unknown and of another trust domain is shown in full, never like one of ours. */
+export function nameIn(index: PolicyIndex, id: WorkloadId, other: WorkloadId): string {
+  const ours = index.subjects.has(id) || parseWorkloadId(id).trustDomain === index.policy.trustDomain
+  return ours ? displayName(id, other) : id
 }
 
 function callerWords(index: PolicyIndex, id: WorkloadId, name: string): string | undefined {
