@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import t from 'tap'
+import { startControlPlane, succeeded } from './harness/control.ts'
+import { startMesh } from './harness/mesh.ts'
+import { eventually, run } from './harness/process.ts'
+
+await using mesh = await startMesh({ services: { argus: ['covina'], covina: [] } })
+const { control } = mesh
+
+await t.test('the chain is proved while the control plane writes it', async (t) => {
+  const rows: number[] = []
+  for (let round = 0; round < 3; round++) {
+    await control.pki('instances', 'rotate', '--all', '--wait', '20s')
+    const verdict = JSON.parse(succeeded(await control.control('audit', 'verify', '--format', 'json')).stdout) as {
+      rows: number
+    }
+    rows.push(verdict.rows)
+  }
+  t.ok((rows[0] ?? 0) < (rows[2] ?? 0), 'it grows')
+})
+
+await t.test('every issuance has an attempt and an outcome, and no row names a person', async (t) => {
+  const { items } = (await control.pkiJson('certificates', 'list', '--all')) as {
+    items: { serial_number: string; purpose: string; state: string }[]
+  }
+  t.ok(items.length > 10)
+  t.ok(items.every((one) => one.state === 'valid'))
+  const database = await readFile(join(control.folder, 'data', 'vcc.db'))
+  t.notOk(database.includes('argus'), 'the database file holds nothing in clear')
+  t.notOk(database.subarray(0, 16).toString('latin1').startsWith('SQLite format'), 'not even its header')
+  t.throws(() => new DatabaseSync(join(control.folder, 'data', 'vcc.db')).prepare('select * from certificates').all())
+})
+
+await t.test('kill -9 in mid-load: nothing that was answered is lost, nothing is left open', async (t) => {
+  const csr = join(mesh.folder, 'admin.csr')
+  succeeded(
+    await run('openssl', [
+      'req',
+      '-new',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-keyout',
+      join(mesh.folder, 'k.pem'),
+      '-out',
+      csr,
+      '-subj',
+      '/CN=x',
+    ]),
+  )
+  const answered: string[] = []
+  let isRunning = true
+  const ask = async (worker: number) => {
+    for (let index = 0; isRunning; index++) {
+      const done = await control.pki(
+        'certificates',
+        'request',
+        '--template',
+        'vcc-admin',
+        '--csr',
+        csr,
+        '--account',
+        `person-${worker}-${index}`,
+        '--format',
+        'json',
+      )
+      if (done.code === 0) answered.push((JSON.parse(done.stdout) as { serial_number: string }).serial_number)
+    }
+  }
+  const workers = [ask(1), ask(2), ask(3)]
+  await eventually('certificates are issued', () => answered.length >= 6)
+  await control.process().stop('SIGKILL')
+  isRunning = false
+  await Promise.all(workers)
+  await control.restart()
+  const { items } = (await control.pkiJson('certificates', 'list', '--all', '--purpose', 'admin')) as {
+    items: { serial_number: string; state: string }[]
+  }
+  const known = new Set(items.map((one) => one.serial_number))
+  t.ok(
+    answered.every((serial) => known.has(serial)),
+    `all ${answered.length} that were answered are on record`,
+  )
+  t.ok(
+    items.every((one) => one.state === 'valid' || one.state === 'orphaned'),
+    'each is valid, or an orphan that is revoked',
+  )
+  succeeded(await control.control('audit', 'verify'))
+})
+
+await t.test('an idempotency key answers the same certificate, and refuses another request', async (t) => {
+  const csr = join(mesh.folder, 'admin.csr')
+  const request = (account: string) =>
+    control.pki(
+      'certificates',
+      'request',
+      '--template',
+      'vcc-admin',
+      '--csr',
+      csr,
+      '--account',
+      account,
+      '--idempotency-key',
+      'order-0001',
+      '--format',
+      'json',
+    )
+  const first = JSON.parse(succeeded(await request('someone')).stdout) as { serial_number: string }
+  const again = JSON.parse(succeeded(await request('someone')).stdout) as { serial_number: string }
+  t.equal(again.serial_number, first.serial_number)
+  const other = await request('somebody else')
+  t.equal(other.code, 6)
+  t.match(other.stderr, /idempotency_key_reused/)
+})
+
+await t.test('init is idempotent, refuses to overwrite, and a wrong key is said clearly', async (t) => {
+  await using other = await startControlPlane(join(mesh.folder, 'other'))
+  const again = await other.control('init', '--status-url', 'http://pki.vcc.internal', '--root-key', 'P-384')
+  t.equal(again.code, 0)
+  t.match(again.stdout, /nothing was changed/)
+  const different = await other.control('init', '--status-url', 'http://elsewhere.example')
+  t.equal(different.code, 6)
+  t.match(different.stderr, /\[already_initialised\]/)
+  await other.process().stop()
+  await run('sh', ['-c', `printf '%064d' 7 > ${join(other.folder, 'secrets', 'database.key')}`])
+  const wrong = await other.control('audit', 'verify')
+  t.not(wrong.code, 0)
+  t.match(wrong.stderr, /\[database_key_wrong\]/)
+})
