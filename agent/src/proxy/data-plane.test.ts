@@ -1,6 +1,10 @@
+import { secondsAfter, testPki } from '@vcc/testkit'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
-import { bodyOf, connectPlain, readToEnd, startPair } from './testing/mesh.ts'
+import { createDataPlane } from './data-plane.ts'
+import { NO_EVENTS } from './observe.ts'
+import { createSnapshot } from './snapshot.ts'
+import { bodyOf, connectPlain, readToEnd, snapshotInput, startAgent, startPair } from './testing/mesh.ts'
 
 test('an allowed TCP call is carried, and both sides write the same connection id', async () => {
   await using mesh = await startPair({ mode: 'tcp' })
@@ -52,3 +56,36 @@ test('the snapshot put in force is the one served', async () => {
   const { served } = mesh.callee.plane.status()
   expect(served).toMatchObject({ protocol: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', group: 'SecP256r1MLKEM768' })
 })
+
+test('a certificate that the own listener cannot serve is not forgotten by the next refresh', async () => {
+  const pki = testPki()
+  await using agent = await startAgent(pki, { service: 'covina', mode: 'tcp' })
+  expect(agent.plane.status().served).toBeDefined()
+  const expired = pki.service('covina', {
+    class: 2,
+    notBefore: secondsAfter(pki.now, -7200),
+    notAfter: secondsAfter(pki.now, -3600),
+  })
+  await expect(agent.change({ credential: expired })).rejects.toMatchObject({ code: 'self_check_failed' })
+  expect(agent.plane.status().served).toBeUndefined()
+  await expect(agent.change({})).rejects.toMatchObject({ code: 'self_check_failed' })
+})
+
+test('state that comes while the agent drains opens no listener', async () => {
+  const pki = testPki()
+  await using plane = createDataPlane(
+    {
+      inbound: {
+        listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+        target: { kind: 'tcp', host: '127.0.0.1', port: 1 },
+      },
+      outbound: [],
+    },
+    { now: () => new Date(), events: NO_EVENTS, metrics: NO_METRICS, onClose() {} },
+  )
+  await plane.drain(0)
+  await plane.apply(createSnapshot(snapshotInput(pki, 'covina', 'tcp')))
+  expect(plane.status()).toMatchObject({ phase: 'draining', listeners: [] })
+})
+
+const NO_METRICS = { opened() {}, closed() {}, handshake() {}, bytes() {}, decision() {} }

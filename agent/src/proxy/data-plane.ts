@@ -109,6 +109,7 @@ export function createDataPlane(config: ProxyConfig, deps: DataPlaneDeps): DataP
     try {
       served = await checkSelf(endpoint, applied, limits.handshakeMs)
     } catch (error) {
+      served = undefined // what was seen before is not what is served now: the next apply looks again
       // A snapshot that came meanwhile is looked at by its own apply.
       if (snapshot?.tls !== applied.tls) return undefined
       deps.events.self_check_failed({ reason: String(error) })
@@ -125,7 +126,7 @@ export function createDataPlane(config: ProxyConfig, deps: DataPlaneDeps): DataP
       const { decided, cut } = registry.reassess()
       for (const outbound of outbounds) outbound.refresh()
       deps.events.snapshot_applied({ generation: formatGeneration(next.label), decided, cut })
-      starting ??= start()
+      if (phase !== 'draining') starting ??= start()
       await starting
       const isServed = served !== undefined && previous?.tls === next.tls
       return { decided, cut, served: isServed ? served : await lookAtSelf(next) }
