@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { createPublicKey, hash } from 'node:crypto'
-import { oid } from './der/oid.ts'
+import { oid, readOid } from './der/oid.ts'
 import type { DerReader } from './der/reader.ts'
 import {
   expectEnd,
@@ -102,7 +102,7 @@ function keyKind(algorithm: Uint8Array, bits: Uint8Array): KeyKind {
   }
   // "The parameters field MUST have ASN.1 type NULL for this algorithm identifier": RFC 3279 §2.3.1
   if (sameBytes(algorithm, RSA_ALGORITHM)) return { type: 'rsa', bits: rsaBits(bits) }
-  if (sameBytes(algorithm.subarray(2, 2 + EC_PUBLIC_KEY.length), EC_PUBLIC_KEY)) {
+  if (readOid(readSequence(viewDer(algorithm))) === OID.ecPublicKey) {
     // "specifiedCurve MUST NOT be used in PKIX": RFC 5480 §2.1.1
     throw new X509Error('key_curve_refused', 'the key is on a curve other than P-256, P-384 or P-521')
   }
@@ -176,7 +176,6 @@ const CURVES: readonly Curve[] = [
 ]
 
 const RSA_ALGORITHM = encodeDer(sequence(oid(OID.rsaEncryption), NULL))
-const EC_PUBLIC_KEY = oid(OID.ecPublicKey)
 const F4 = new Uint8Array([1, 0, 1])
 const SMALL_PRIMES = primesBelow(752)
 const SMALL_PRIMES_PRODUCT = SMALL_PRIMES.reduce((product, prime) => product * prime, 1n)
