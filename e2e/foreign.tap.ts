@@ -134,8 +134,6 @@ await t.test('the API over curl: nobody, an agent, an admin', async (t) => {
 })
 
 await t.test('mosquitto’s clients with an agent’s certificate', async (t) => {
-  if ((await run('sh', ['-c', 'command -v mosquitto_pub'])).code !== 0)
-    return t.skip('mosquitto-clients is not installed')
   const root = join(argus.stateFolder, 'mesh-root.pem')
   const instance = ((await covina.status()) as { identity: { instance: string } }).identity.instance
   const common = [
