@@ -2,7 +2,7 @@ import { secondsAfter, testPki } from '@vcc/testkit'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
 import { createDataPlane } from './data-plane.ts'
-import { NO_EVENTS } from './observe.ts'
+import { NO_EVENTS, NO_METRICS } from './observe.ts'
 import { createSnapshot } from './snapshot.ts'
 import { bodyOf, connectPlain, readToEnd, snapshotInput, startAgent, startPair } from './testing/mesh.ts'
 
@@ -87,5 +87,3 @@ test('state that comes while the agent drains opens no listener', async () => {
   await plane.apply(createSnapshot(snapshotInput(pki, 'covina', 'tcp')))
   expect(plane.status()).toMatchObject({ phase: 'draining', listeners: [] })
 })
-
-const NO_METRICS = { opened() {}, closed() {}, handshake() {}, bytes() {}, decision() {} }

@@ -1,5 +1,6 @@
 import { createHash, type X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
+import { type Denied, isDenied } from '@vcc/mesh'
 import { type ClassName, type PolicyError, parseWorkloadId, type WorkloadId } from '@vcc/policy'
 import {
   assertedClass,
@@ -45,6 +46,8 @@ export interface Trust {
   readonly anchors: readonly Certificate[]
   /** By SHA-256 of the issuing CA's SPKI, lower-case hex. */
   readonly issuers: ReadonlyMap<string, IssuerRow>
+  /** Shut out by signed state, whatever else speaks for it. */
+  readonly denied: Denied
   /** By OID. */
   readonly classNames: ReadonlyMap<string, ClassName>
   /** Leaves this trust has accepted. Only a shortcut: holds nothing that judging again would not find. */
@@ -84,7 +87,7 @@ export function evidenceOf(socket: TLSSocket): Evidence {
  *
  * A resumed session and a missing certificate are refused whatever else is said (`authorized` is true for a resumed
  * session without one). Then our own path validation; exactly one SPIFFE URI, read from the DER; whether the issuer may
- * vouch for trust domain, organisation, class and purpose; and last the TLS library's verdict, so that the code told is
+ * vouch for trust domain, organisation, class and purpose, and that nothing of it is denied; last the TLS library's verdict, so that the code told is
  * ours wherever we have one. Does **not** ask the matrix.
  *
  * A leaf that passed is remembered by SHA-256 of its DER for this trust; its times are checked every time.
@@ -138,6 +141,13 @@ function identify(path: VerifiedPath, trust: Trust): Judgement {
 
   const issuer = path.chain[1] ?? path.anchor
   const row = trust.issuers.get(issuer.publicKey.spkiSha256Hex)
+  const denial = isDenied(trust.denied, {
+    serialHex: leaf.serialHex,
+    issuerSpkiSha256: issuer.publicKey.spkiSha256Hex,
+    spkiSha256: leaf.publicKey.spkiSha256Hex,
+    id: parts.id,
+  })
+  if (denial !== undefined) return refuse('peer_denied', `${uri}, by the ${denial.kind} denial ${denial.id}`)
   if (row === undefined) return refuse('issuer_not_in_table', `issuer of ${uri}`)
   if (!row.purposes.has('service')) return refuse('issuer_purpose_not_vouched', `issuer of ${uri}`)
   if (parts.trustDomain !== row.trustDomain) return refuse('trust_domain_foreign', uri)

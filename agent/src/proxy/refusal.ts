@@ -22,6 +22,7 @@ const OWN = {
   session_resumed: { caller: 502, callee: 403, title: 'The peer resumed a TLS session' },
   certificate_missing: { caller: 502, callee: 403, title: 'The peer showed no certificate' },
   peer_unauthorized: { caller: 502, callee: 403, title: 'The TLS library does not accept the certificate' },
+  peer_denied: { caller: 502, callee: 403, title: 'Signed state denies the certificate, its key or its service' },
   spiffe_id_invalid: { caller: 502, callee: 403, title: 'The certificate does not name a service' },
   trust_domain_foreign: { caller: 502, callee: 403, title: 'The certificate is of another trust domain' },
   issuer_not_in_table: { caller: 502, callee: 403, title: 'The issuer may not vouch for services' },

@@ -1,3 +1,4 @@
+import type { Denied } from '@vcc/mesh'
 import { type ClassName, className, type PolicyIndex, parseWorkloadId, type WorkloadId } from '@vcc/policy'
 import { type Certificate, decodeCertificate, nameValues, OID, uriIdentityOf, X509Error } from '@vcc/x509'
 import type { PeerMemory, Trust } from './gate.ts'
@@ -48,6 +49,7 @@ export interface SnapshotInput {
   readonly trustDomain: string
   readonly anchors: readonly Certificate[]
   readonly issuers: readonly IssuerInput[]
+  readonly denied: Denied
   readonly classOids: Readonly<Record<string, string>>
   readonly policy: PolicyIndex
   /** `chain` is leaf first, without the anchor. */
@@ -92,6 +94,7 @@ export function createSnapshot(input: SnapshotInput, previous?: Snapshot): Snaps
         },
       ]),
     ),
+    denied: input.denied,
     classNames,
     memory: new Map() satisfies PeerMemory,
   }

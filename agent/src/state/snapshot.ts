@@ -38,6 +38,7 @@ export function snapshotOf(parts: SnapshotParts, previous: BuiltSnapshot | undef
       trustDomain: fleet.trustDomain,
       anchors: [root],
       issuers: fleet.content.issuers,
+      denied: fleet.denied,
       classOids: content.classOids,
       policy: indexPolicy(parseCompiled(content.policy)),
       identity: { keyPem: identity.key.privateKeyPem(), chain: identity.chain.map((certificate) => certificate.der) },

@@ -8,6 +8,7 @@ import {
   type TLSSocket,
   type TlsOptions,
 } from 'node:tls'
+import { NOTHING_DENIED } from '@vcc/mesh'
 import { compile, indexPolicy, parseMatrix, workloadId } from '@vcc/policy'
 import { type TestCredential, type TestPki, testPki } from '@vcc/testkit'
 import type { CloseRecord } from '../close-record.ts'
@@ -94,6 +95,7 @@ export function snapshotInput(
     trustDomain: pki.trustDomain,
     anchors: [pki.root.certificate],
     issuers: [issuerRow(pki)],
+    denied: NOTHING_DENIED,
     classOids: classOidsOf(pki),
     policy: policyOf(pki, matrix, generations),
     identity: { keyPem: credential.keyPem, chain: credential.chainDer },
@@ -211,6 +213,8 @@ export async function startAgent(pki: TestPki, options: AgentOptions): Promise<T
 }
 
 export interface PairOptions {
+  /** A fresh one when absent. */
+  readonly pki?: TestPki
   readonly mode: Mode
   readonly onTcp?: (socket: Socket) => void
   readonly onRequest?: ServiceHandler
@@ -222,7 +226,7 @@ export interface PairOptions {
 
 /** argus calls covina (or another): the local services are plain, everything between the agents is real. */
 export async function startPair(options: PairOptions) {
-  const pki = testPki()
+  const pki = options.pki ?? testPki()
   const callee = options.callee ?? 'covina'
   const stack = new AsyncDisposableStack()
   const service = stack.use(await startService(options))
