@@ -1,7 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Signer, softwareStore } from '@vcc/keys'
-import { credential, issueLeaf, type LeafSpec, secondsAfter, type TestCredential, testSerialHex, testSigner } from '@vcc/testkit'
+import {
+  credential,
+  issueLeaf,
+  type LeafSpec,
+  secondsAfter,
+  type TestCredential,
+  testSerialHex,
+  testSigner,
+} from '@vcc/testkit'
 import {
   assembleCertificate,
   buildTbs,
@@ -40,23 +48,21 @@ export async function openIssuers(control: ControlPlane): Promise<Issuers> {
   const { items } = (await control.pkiJson('authorities', 'list')) as { items: { ca_id: string; name: string }[] }
   const open = async (name: string): Promise<Issuer> => {
     const found = items.find((one) => one.name === name)
-    if (found === undefined) throw new Error(`there is no CA ${name}: ${JSON.stringify(items)}`)
+    if (found === undefined) throw new Error(`there is no CA ${name}`)
     const chain = (await control.pkiJson('authorities', 'chain', found.ca_id)) as { chain_pem: string }
     const chainDer = decodePem(chain.chain_pem, 'CERTIFICATE')
     const [der] = chainDer
     if (der === undefined) throw new Error(`${name} has no certificate`)
-    const { spkiSha256Hex } = decodeCertificate(der).publicKey
-    for (const info of held) {
-      if (Buffer.compare(info.spkiDer, decodeCertificate(der).publicKey.spkiDer) !== 0) continue
-      return issuerOver(der, chainDer.slice(0, -1), await keys.open(info.keyId, info.purpose))
-    }
-    throw new Error(`the key ${spkiSha256Hex} of ${name} is not in the store`)
+    const { spkiDer } = decodeCertificate(der).publicKey
+    const key = held.find((one) => Buffer.compare(one.spkiDer, spkiDer) === 0)
+    if (key === undefined) throw new Error(`the key of ${name} is not in the store`)
+    return issuerOver(der, chainDer.slice(0, -1), await keys.open(key.keyId, key.purpose))
   }
   return {
-    root: await open('VCC Mesh Root'),
-    services: await open('VCC Services CA'),
-    admin: await open('VCC Admin CA'),
-    control: await open('VCC Control CA'),
+    root: await open('mesh-root'),
+    services: await open('services-ca'),
+    admin: await open('admin-ca'),
+    control: await open('control-ca'),
   }
 }
 

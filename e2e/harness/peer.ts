@@ -1,5 +1,10 @@
-import { connect, type TLSSocket } from 'node:tls'
-import type { TestCredential } from '@vcc/testkit'
+import { connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
+
+/** A certificate with its chain and key, PEM. */
+export interface Shown {
+  readonly chainPem: string
+  readonly keyPem: string
+}
 
 /** What an agent's inbound port says to a TLS client before anything else. */
 export interface Greeting {
@@ -11,26 +16,27 @@ export interface Greeting {
 }
 
 /** Shakes hands with an agent's inbound port as another agent would, with whatever certificate, and listens. */
-export async function greet(port: number, shown: TestCredential | undefined): Promise<Greeting> {
+export async function greet(port: number, shown: Shown | undefined): Promise<Greeting> {
   const socket = dialAsAgent(port, shown)
-  const chunks: Buffer[] = []
+  let bytes = Buffer.alloc(0)
+  let protocol: string | null = null
   const { promise, resolve } = Promise.withResolvers<void>()
   const deadline = setTimeout(() => socket.destroy(), 20_000)
+  socket.on('secureConnect', () => (protocol = socket.getProtocol()))
   socket.on('data', (chunk: Buffer) => {
-    chunks.push(chunk)
-    if (Buffer.concat(chunks).toString('latin1').startsWith('OK')) resolve()
+    bytes = Buffer.concat([bytes, chunk])
+    if (decode(bytes).said !== 'closed') resolve()
   })
   socket.on('error', () => {}) // a reset after the refusal is as good as an end
   socket.on('close', () => resolve())
   await promise
   clearTimeout(deadline)
-  const protocol = socket.getProtocol()
   socket.destroy()
-  return { ...decode(Buffer.concat(chunks)), protocol }
+  return { ...decode(bytes), protocol }
 }
 
 /** A TLS connection with the protocol of agents, to whoever answers. */
-export function dialAsAgent(port: number, shown: TestCredential | undefined): TLSSocket {
+export function dialAsAgent(port: number, shown: Shown | undefined): TLSSocket {
   return connect({
     host: '127.0.0.1',
     port,
@@ -43,13 +49,55 @@ export function dialAsAgent(port: number, shown: TestCredential | undefined): TL
 }
 
 function decode(bytes: Buffer): Omit<Greeting, 'protocol'> {
+  const nothing = { said: 'closed', rule: undefined, connection: undefined }
   const word = bytes.subarray(0, 2).toString('latin1')
-  if (word === 'OK') return { said: 'OK', rule: undefined, connection: undefined }
-  if (word !== 'NO' || bytes.length < 4) return { said: 'closed', rule: undefined, connection: undefined }
+  if (word === 'OK') return { ...nothing, said: 'OK' }
+  if (word !== 'NO' || bytes.length < 4 || bytes.length < 4 + bytes.readUInt16BE(2)) return nothing
   const record = JSON.parse(bytes.subarray(4, 4 + bytes.readUInt16BE(2)).toString('utf8')) as {
     code: string
     rule: string
     connection: string
   }
   return { said: record.code, rule: record.rule, connection: record.connection }
+}
+
+export interface Impostor extends AsyncDisposable {
+  /** Everything that clients wrote after the handshake. */
+  readonly heard: () => Buffer
+}
+
+/** Stands where an agent's inbound port was, with whatever certificate, and says `first` to whoever shakes hands. */
+export async function startImpostor(
+  port: number,
+  shown: Shown,
+  options: TlsOptions & { readonly first?: Uint8Array } = {},
+): Promise<Impostor> {
+  const { first, ...tls } = options
+  const sockets = new Set<TLSSocket>()
+  let heard = Buffer.alloc(0)
+  const server = createServer({
+    key: shown.keyPem,
+    cert: shown.chainPem,
+    requestCert: true,
+    rejectUnauthorized: false,
+    ALPNProtocols: ['vcc/1'],
+    ...tls,
+  })
+  server.on('secureConnection', (socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('data', (chunk: Buffer) => (heard = Buffer.concat([heard, chunk])))
+    if (first !== undefined) socket.write(first)
+  })
+  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve))
+  return {
+    heard: () => heard,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      for (const socket of sockets) socket.destroy()
+      await closed
+    },
+  }
 }
