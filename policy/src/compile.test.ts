@@ -255,6 +255,11 @@ test.each([
     'two matrices of one organisation',
     () => compile({ trustDomain: 'x', version: 1, matrices: [matrixOf(SOURCE), matrixOf(SOURCE)] }),
   ],
+  [
+    '17 classes for one service',
+    () =>
+      policyOf(SOURCE, { alsoAccepted: { [id('argus')]: Array.from({ length: 16 }, (_, n) => className(`c${n}`)) } }),
+  ],
   ['version 0', () => policyOf(SOURCE, { version: 0 })],
   ['version 1.5', () => policyOf(SOURCE, { version: 1.5 })],
 ])('%s is a mistake of the program', (_, run) => expect(run).toThrow(TypeError))

@@ -29,7 +29,8 @@ export interface CompileInput {
  * it is no target either.
  *
  * @throws {PolicyError} `policy_too_large` above 20,000 services or 500,000 resolved pairs; `trust_domain_invalid`.
- * @throws {TypeError} when two matrices are of one organisation, or `version` is no positive integer.
+ * @throws {TypeError} when two matrices are of one organisation, `version` is no positive integer, or a service
+ *   accepts more than 16 classes.
  */
 export function compile(input: CompileInput): CompiledPolicy {
   if (!Number.isSafeInteger(input.version) || input.version < 1) throw new TypeError('version is a positive integer')

@@ -73,4 +73,6 @@ export const LIMITS = {
   subjects: 20_000,
   /** Edges and refusals together. */
   pairs: 500_000,
+  /** Accepted for one service at a time. */
+  classes: 16,
 } as const

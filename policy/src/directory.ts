@@ -95,10 +95,12 @@ function meshSubject(entry: Entry, idOf: Directory['idOf'], input: CompileInput)
   const { requiredAuth, isolation, permissions, recorded } = entry
   if (requiredAuth === undefined) throw new TypeError(`${entry.key} has no required_auth`) // parseMatrix demands it
   const also = input.alsoAccepted?.[idOf(entry.organization, entry.service)] ?? []
+  const accepts = [...new Set([requiredAuth.className, ...also])].toSorted(byCodeUnits)
+  if (accepts.length > LIMITS.classes) throw new TypeError(`${entry.key} accepts more than ${LIMITS.classes} classes`)
   return {
     kind: 'mesh',
     class: requiredAuth.className,
-    accepts: [...new Set([requiredAuth.className, ...also])].toSorted(byCodeUnits),
+    accepts,
     isolation,
     permissions,
     recorded: recorded.map(({ field, value }) => `${field}: ${value}`),

@@ -1,4 +1,5 @@
 import { type Node, parseAllDocuments } from 'yaml'
+import { printable } from './error.ts'
 import { type Report, reporter } from './report.ts'
 import { scanTokens } from './tokens.ts'
 
@@ -52,7 +53,7 @@ function composed(text: string, report: Report): Node | undefined {
   const errors = documents.flatMap((document) => document.errors)
   for (const { pos, message } of errors) {
     const [line = ''] = message.split('\n')
-    report.add('yaml_syntax', pos[0], `not YAML: ${line}`, 'check indentation, quotes and brackets')
+    report.add('yaml_syntax', pos[0], printable(`not YAML: ${line}`), 'check indentation, quotes and brackets')
   }
   if (second !== undefined) {
     const offset = second.contents?.range?.[0] ?? second.range[0]

@@ -25,8 +25,15 @@ export class PolicyError extends Error {
   }
 }
 
-/** Foreign text made safe for one line of a message: quoted, control characters escaped, at most 60 characters. */
+/** Foreign text for one line of a message: quoted, unprintable characters escaped or replaced, at most 60 characters. */
 export function quote(text: string): string {
-  const short = text.length > 60 ? `${text.slice(0, 59)}…` : text
-  return JSON.stringify(short).replaceAll(/[\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '�')
+  return printable(JSON.stringify(text.length > 60 ? `${text.slice(0, 59)}…` : text))
 }
+
+/** Text that may contain foreign text, as one line of at most 200 printable characters. */
+export function printable(text: string): string {
+  return text.slice(0, 200).replaceAll(UNPRINTABLE, '�')
+}
+
+// Controls, halves of surrogate pairs, line separators, and what turns the direction of writing.
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/gu

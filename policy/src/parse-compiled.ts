@@ -132,7 +132,7 @@ function classOf(value: unknown, at: string): ClassName {
 }
 
 function classes(value: unknown, at: string): readonly ClassName[] {
-  const names = list(value, at, 16).map((item) => classOf(item, at))
+  const names = list(value, at, LIMITS.classes).map((item) => classOf(item, at))
   if (names.length === 0 || new Set(names).size < names.length) return invalid(at, 'must be classes, each once')
   return names
 }
