@@ -396,11 +396,7 @@ function rich(issuer: Minted): Minted {
         ],
         false,
       ),
-      constraints: ext(
-        OID.nameConstraints,
-        true,
-        hex('3013 a007 3005 8203612e62 a108 3006 860461626364'),
-      ),
+      constraints: ext(OID.nameConstraints, true, hex('3013 a007 3005 8203612e62 a108 3006 860461626364')),
       policies: ext(OID.certificatePolicies, false, hex('300c 3004 06022a03 3004 06022a04')),
       policyConstraints: ext(OID.policyConstraints, true, hex('3006 800100 810101')),
       inhibit: extension.encodeInhibitAnyPolicy(0),

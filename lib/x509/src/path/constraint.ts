@@ -58,14 +58,14 @@ function hostWithin(host: string, constraint: string): boolean {
  * with a host name specified as a fully qualified domain name, then the application MUST reject the certificate".
  */
 function uriHost(uri: string): string {
-  const authority = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(uri)?.[1] ?? ''
-  const host = authority
-    .slice(authority.lastIndexOf('@') + 1)
-    .replace(/:[0-9]*$/, '')
-    .toLowerCase()
+  // scheme "://" [userinfo "@"] host [":" port] in the alphabet of RFC 3986 §3.2: readers differ on anything else.
+  const host = (AUTHORITY.exec(uri)?.[1] ?? '').toLowerCase()
   if (!isDnsName(host)) unsupportedName(uri)
   return host
 }
+
+const AUTHORITY =
+  /^[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:[A-Za-z0-9._~!$&'()*+,;=:%-]*@)?([A-Za-z0-9.-]+)(?::[0-9]*)?(?:[/?#]|$)/
 
 /** "To indicate a particular mailbox … all addresses on a host … any address within a domain": §4.2.1.10 */
 function mailboxWithin(mailbox: string, constraint: string): boolean {
