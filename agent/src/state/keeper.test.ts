@@ -222,6 +222,7 @@ const damages: readonly { name: string; code: string; damage: (path: string) => 
       await writeFile(path, text.slice(0, at) + (text[at] === 'A' ? 'B' : 'A') + text.slice(at + 1))
     },
   },
+  { name: 'a file of 17 MB', code: 'file_too_large', damage: (path) => truncate(path, 17 * 1024 * 1024) },
   {
     name: 'the file of another instance',
     code: 'state_foreign',
@@ -266,6 +267,28 @@ test('a clock set back is judged by what was signed: nothing becomes enforceable
   const back = await start({ now: () => after(-86_400) })
   expect(back.keeper.now()).toEqual(NOW)
   expect(back.keeper.clock()).toMatchObject({ state: 'behind', code: 'clock_behind', bySeconds: 86_400 })
+})
+
+test('a floor that cannot be read is as good as lost', async () => {
+  const { keeper } = await start()
+  await keeper.take('agent', (await agentDoc()).jws)
+  await truncate(join(folder, 'clock-floor'), 17 * 1024 * 1024)
+  expect(await stateFiles(folder).floor()).toBeUndefined()
+  expect((await start()).keeper.floor).toEqual(NOW)
+})
+
+test('more messages than can be put in force are dropped, and a pull is asked for', async () => {
+  const disk = Promise.withResolvers<void>()
+  const files: StateFiles = { ...stateFiles(folder), save: () => disk.promise }
+  const { keeper, told } = await start({ files })
+  const first = keeper.take('agent', (await agentDoc()).jws)
+  const rest = Array.from({ length: 1000 }, () => keeper.take('agent', 'hello'))
+  expect(told.gaps).toBe(1000 - 31)
+  disk.resolve()
+  await Promise.all([first, ...rest])
+  expect(told.refused.length).toBe(31)
+  await keeper.take('agent', (await agentDoc({ generation: 2 })).jws)
+  expect(keeper.agent?.generation).toBe(2)
 })
 
 test('the floor is known from the documents when its file is lost', async () => {

@@ -43,6 +43,7 @@ export class StateKeeper {
   #agent: HeldAgent | undefined
   #floor: Date | undefined
   #queue: Promise<void> = Promise.resolve()
+  #waiting = 0
   readonly #deps: KeeperDeps
 
   constructor(loaded: LoadedState, deps: KeeperDeps) {
@@ -79,7 +80,12 @@ export class StateKeeper {
     return clockReading(this.#deps.now(), this.#floor)
   }
 
+  /** Past `MAX_WAITING` messages in line the next ones are dropped, and a pull brings what they said. */
   take(what: StateMessage, jws: string): Promise<void> {
+    if (this.#waiting >= MAX_WAITING) {
+      this.#deps.onGap()
+      return Promise.resolve()
+    }
     return this.#inTurn(() => this.#takeOne(what, jws))
   }
 
@@ -137,11 +143,17 @@ export class StateKeeper {
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#queue.then(work)
+    this.#waiting += 1
+    const turn = this.#queue.then(work).finally(() => {
+      this.#waiting -= 1
+    })
     this.#queue = turn.catch(() => {})
     return turn
   }
 }
+
+/** While one is put in force; a broker may send faster than that, and half a megabyte each. */
+const MAX_WAITING = 32
 
 /** The file of the floor may be lost or older than the documents beside it. */
 function floorOf({ floor, fleet, agent }: LoadedState): Date | undefined {

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import {
   type AgentAcceptance,
   decodeHeldAgent,
@@ -13,7 +13,7 @@ import {
   MeshError,
   type Stored,
 } from '@vcc/mesh'
-import { readFileBounded, writeFileAtomic } from '@vcc/runtime'
+import { RuntimeError, readFileBounded, writeFileAtomic } from '@vcc/runtime'
 import { ignoreMissing } from '../identity/identity-file.ts'
 
 export interface LoadedState {
@@ -28,7 +28,7 @@ export interface LoadedState {
 export interface StateFiles {
   /** The highest signed `issuedAt` that was kept; known before anything can be verified. */
   readonly floor: () => Promise<Date | undefined>
-  /** Reads and verifies everything as if it came from the network. Never throws for what a file holds. */
+  /** Reads and verifies everything as if it came from the network. Never throws for what a file holds or is. */
   readonly load: (by: Stored<AgentAcceptance>) => Promise<LoadedState>
   /** Durable when it resolves. */
   readonly save: (held: Held) => Promise<void>
@@ -44,34 +44,37 @@ export function stateFiles(folder: string): StateFiles {
     agent: join(folder, 'agent.json'),
     floor: join(folder, 'clock-floor'),
   }
+  /** One that cannot be read is as good as lost: the documents beside it are a floor, too. */
   const readFloor = async () => {
-    const text = (await readIfThere(paths.floor))?.trim()
+    const text = (await readIfThere(paths.floor).catch(passOver))?.trim()
     return text !== undefined && isInstant(text) ? instantOf(text) : undefined
   }
   return {
     floor: readFloor,
     async load(by) {
       const refused: { file: string; code: string }[] = []
-      const attempt = <T>(file: string, text: string | undefined, read: (text: string) => T): T | undefined => {
-        if (text === undefined) return undefined
+      const attempt = async <T>(path: string, read: (text: string) => T): Promise<T | undefined> => {
         try {
-          return read(text)
+          const text = await readIfThere(path)
+          return text === undefined ? undefined : read(text)
         } catch (error) {
-          if (!(error instanceof MeshError)) throw error
-          refused.push({ file, code: error.code })
+          if (!(error instanceof MeshError || error instanceof RuntimeError)) throw error
+          refused.push({ file: basename(path), code: error.code })
           return undefined
         }
       }
-      const fleet = attempt('fleet.json', await readIfThere(paths.fleet), (text) => decodeHeldFleet(text, by))
+      const fleet = await attempt(paths.fleet, (text) => decodeHeldFleet(text, by))
       const trust = fleet?.trust ?? by.trust
-      const agent = attempt('agent.json', await readIfThere(paths.agent), (text) =>
-        decodeHeldAgent(text, { ...by, trust }),
-      )
+      const agent = await attempt(paths.agent, (text) => decodeHeldAgent(text, { ...by, trust }))
       return { fleet, agent, floor: await readFloor(), refused }
     },
     save: (held) => writeFileAtomic(paths[held.kind], encodeHeld(held)),
     saveFloor: (floor) => writeFileAtomic(paths.floor, `${isoSeconds(floor)}\n`),
   }
+}
+
+function passOver(error: unknown): undefined {
+  if (!(error instanceof RuntimeError)) throw error
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
