@@ -22,7 +22,7 @@ export interface ParseOptions {
 }
 
 /**
- * Reads the matrix of one organisation (`service_communication_policies`, YAML 1.2, at most 1 MiB and 10,000 services).
+ * Reads the matrix of one organisation (`service_communication_policies`, YAML 1.2; at most 1 MiB, 500,000 tokens, 10,000 services).
  *
  * Every problem is reported at once (up to 1,000), in the order of the text; where the text is not YAML, only that.
  * Does **not** know which classes exist: see `unknownClasses`. Never throws for any text.

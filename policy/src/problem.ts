@@ -1,6 +1,6 @@
 /** Every reason for which a matrix is refused, and what it stands for. */
 export const PROBLEMS = {
-  text_too_large: 'more than 1 MiB',
+  text_too_large: 'more than 1 MiB, or than 500,000 tokens',
   character_refused: 'a control character or half a surrogate pair',
   yaml_syntax: 'not YAML 1.2',
   directive_refused: 'a %YAML or %TAG directive',
