@@ -1,4 +1,5 @@
 import { X509Error } from '../errors.ts'
+import { OID } from '../oid.ts'
 import type { DerReader } from './reader.ts'
 import { readPrimitive } from './reader.ts'
 import { TAG } from './tag.ts'
@@ -42,6 +43,11 @@ export function oidText(content: Uint8Array): string {
 
 /** OBJECT IDENTIFIER from its dotted form. @throws {TypeError} when it has another form. */
 export function oid(text: string, tag: number = TAG.oid): Uint8Array {
+  const known = tag === TAG.oid ? KNOWN.get(text) : undefined
+  return known ?? encodeOid(text, tag)
+}
+
+function encodeOid(text: string, tag: number): Uint8Array {
   if (!isOid(text)) throw new TypeError('oid: not a dotted object identifier')
   const [root = '', second = '', ...rest] = text.split('.')
   const octets: number[] = []
@@ -67,3 +73,8 @@ export function isOid(text: string): boolean {
 }
 
 const DOTTED = /^(?:[01]\.(?:[0-9]|[1-3][0-9])|2\.(?:0|[1-9][0-9]*))(?:\.(?:0|[1-9][0-9]*))*$/
+
+/** The identifiers of this library, written once: nothing changes finished DER. */
+const KNOWN: ReadonlyMap<string, Uint8Array> = new Map(
+  Object.values(OID).map((text) => [text, encodeOid(text, TAG.oid)]),
+)
