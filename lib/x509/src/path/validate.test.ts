@@ -390,6 +390,14 @@ describe('chains', () => {
     expect(() => validateChain(ders([leaf]), { anchors: [], at: AT, eku: OID.anyExtKeyUsage })).toThrow(TypeError)
   })
 
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, -1, 86_401])(
+    'a tolerance of %d is a mistake of the caller',
+    (skewSeconds) => {
+      const options = { anchors: [root.certificate], at: AT, eku, skewSeconds }
+      expect(() => validateChain(ders([leaf, ca]), options)).toThrow(TypeError)
+    },
+  )
+
   test('an instant that is none is a mistake of the caller', () => {
     const options = { anchors: [root.certificate], at: new Date(Number.NaN), eku }
     expect(() => validateChain(ders([leaf, ca]), options)).toThrow(TypeError)

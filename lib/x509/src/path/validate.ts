@@ -13,7 +13,7 @@ export interface PathOptions {
   readonly anchors: readonly Certificate[]
   /** Instant to judge validity, compared in whole seconds, both ends inclusive. */
   readonly at: Date
-  /** Tolerance at both ends of each validity; 0 when absent. */
+  /** Tolerance at both ends of each validity, at most a day; 0 when absent. */
   readonly skewSeconds?: number
   /** The extended key usage the leaf must carry and every CA below the anchor must grant. */
   readonly eku: string
@@ -90,6 +90,7 @@ function checkSignature(certificate: Certificate, issuer: Certificate): void {
 function checkValidity({ notBefore, notAfter }: Certificate, { at, skewSeconds = 0 }: PathOptions): void {
   const now = Math.floor(at.getTime() / 1000)
   if (Number.isNaN(now)) throw new TypeError('validateChain: `at` is not an instant')
+  if (!(skewSeconds >= 0 && skewSeconds <= 86_400)) throw new TypeError('validateChain: the tolerance is at most a day')
   if (now + skewSeconds < notBefore.getTime() / 1000) {
     throw new X509Error('certificate_not_yet_valid', `a certificate is valid from ${notBefore.toISOString()} on`)
   }
