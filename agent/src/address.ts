@@ -1,3 +1,5 @@
+import { isIP } from 'node:net'
+
 /** Where something listens or is reached. */
 export type SocketAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -25,14 +27,16 @@ export function formatSocketAddress(address: SocketAddress): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
 }
 
+/** Loopback addresses and `localhost`, whose meaning no name server decides. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
 /** Whether nobody outside this host can reach it. Names other than `localhost` are not looked up. */
 export function isLocal(address: SocketAddress): boolean {
-  return (
-    address.kind === 'unix' || address.host === 'localhost' || address.host === '::1' || LOOPBACK_V4.test(address.host)
-  )
+  return address.kind === 'unix' || isLoopback(address.host)
 }
 
 const HOST_PORT = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9.-]{1,253})):(\d{1,5})$/
-const LOOPBACK_V4 = /^127(\.\d{1,3}){3}$/
 /** `sun_path` has 108 bytes with its end (unix(7)). */
 const MAX_SUN_PATH = 107

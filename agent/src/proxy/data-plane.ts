@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { formatSocketAddress, type SocketAddress } from '../address.ts'
+import { formatSocketAddress, isLocal, type SocketAddress } from '../address.ts'
 import { createAddressBook } from './address-book.ts'
 import type { CloseRecord } from './close-record.ts'
 import { PROXY_LIMITS, type ProxyConfig } from './config.ts'
 import { createRegistry } from './connections.ts'
-import { isLoopback } from './endpoint.ts'
 import { createInbound, type Inbound } from './inbound.ts'
 import { createInboundHttp } from './inbound-http.ts'
 import { createNames } from './names.ts'
@@ -185,7 +184,7 @@ function connectionIds(): () => string {
 function assertNoLoop(config: ProxyConfig): void {
   if (config.inbound === undefined) return
   const { listen, target } = config.inbound
-  if (target.kind === 'tcp' && !isLoopback(target.host)) {
+  if (!isLocal(target)) {
     throw new ProxyConfigError(`inbound target ${formatSocketAddress(target)} is not on this machine`)
   }
   for (const own of [listen, ...config.outbound.map((outbound) => outbound.listen)]) {

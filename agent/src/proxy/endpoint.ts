@@ -1,5 +1,5 @@
 import { chmod, lstat, unlink } from 'node:fs/promises'
-import { connect, isIP, type Server, type Socket } from 'node:net'
+import { connect, type Server, type Socket } from 'node:net'
 import { formatSocketAddress, type SocketAddress } from '../address.ts'
 
 /** Why a listener could not be bound; `message` names the endpoint. */
@@ -17,11 +17,6 @@ export class ListenError extends Error {
 export class ConnectTimeout extends Error {
   override readonly name = 'ConnectTimeout'
   override readonly message = 'nobody answered in time'
-}
-
-/** Loopback addresses and `localhost`, whose meaning no name server decides. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 /**

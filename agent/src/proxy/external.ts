@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
-import { ignore, isLoopback } from './endpoint.ts'
+import { isLoopback } from '../address.ts'
+import { ignore } from './endpoint.ts'
 import type { Address, ExternalTrust } from './upstream.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { Resolver } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { isLoopback } from './endpoint.ts'
+import { isLoopback } from '../address.ts'
 
 /** Resolves the host of an upstream to addresses, in the order to try them. */
 export interface Names {
