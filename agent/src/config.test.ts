@@ -103,6 +103,16 @@ const refused: readonly { name: string; yaml: string; fields: readonly string[] 
     fields: ['outbound.covina'],
   },
   {
+    name: 'an outbound socket in the place of the admin socket',
+    yaml: yaml({}, 'outbound: { covina: "unix:/run/a.sock" }\nadmin: /run/a.sock\n'),
+    fields: ['admin'],
+  },
+  {
+    name: 'a service that is the admin socket',
+    yaml: yaml({ target: 'unix:/run/a.sock' }, 'admin: /run/a.sock\n'),
+    fields: ['inbound.target'],
+  },
+  {
     name: 'one port for two services',
     yaml: yaml({}, 'outbound: { covina: "127.0.0.1:15001", clara: "127.0.0.1:15001" }\n'),
     fields: ['outbound.clara'],

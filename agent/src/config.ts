@@ -203,6 +203,10 @@ export function checkAgentConfig(raw: Raw, report: (field: string, message: stri
   if (raw.metrics !== undefined) address('metrics', raw.metrics, { tcp: true, local: true, binds: true })
   if (raw.health !== undefined) address('health', raw.health, { tcp: true, binds: true })
   address('inbound.target', raw.inbound.target, { local: true })
+  const admin = adminSocketOf(raw)
+  const taken = used.get(admin)
+  if (taken !== undefined) report('admin', `"${admin}" is used by ${taken} already`, 'every listener needs its own')
+  used.set(admin, 'admin')
   for (const [index, text] of (raw.inbound.advertise ?? []).entries())
     address(`inbound.advertise[${index}]`, text, { tcp: true })
 
@@ -216,7 +220,7 @@ export function checkAgentConfig(raw: Raw, report: (field: string, message: stri
   }
   if (!isAbsolute(raw.state)) report('state', `"${raw.state}" is not an absolute path`)
   if (raw.admin !== undefined && !isAbsolute(raw.admin)) report('admin', `"${raw.admin}" is not an absolute path`)
-  else if (isAbsolute(adminSocketOf(raw)) && parseSocketAddress(`unix:${adminSocketOf(raw)}`) === undefined) {
+  else if (isAbsolute(admin) && parseSocketAddress(`unix:${admin}`) === undefined) {
     report(
       raw.admin === undefined ? 'state' : 'admin',
       'the path of the admin socket would be longer than 107 bytes',

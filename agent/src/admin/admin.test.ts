@@ -1,5 +1,7 @@
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -78,6 +80,7 @@ test('an error nobody foresaw says nothing', async () => {
     ).end()
   })
   expect(JSON.parse(text)).toEqual({ code: 'internal', message: 'internal error' })
+  await expect(askAgent(path, 'GET /status')).rejects.toMatchObject({ code: 'admin_answer_invalid', exit: 'failed' })
 })
 
 test('two agents on one state folder: the second one is refused', async () => {
@@ -87,9 +90,39 @@ test('two agents on one state folder: the second one is refused', async () => {
 })
 
 test('what a killed agent left there is replaced', async () => {
-  await writeFile(path, '')
+  const killed = createServer().listen(join(folder, 'x.sock'))
+  await once(killed, 'listening')
+  await rename(join(folder, 'x.sock'), path)
+  killed.close()
   await using _ = await serveAdmin(path, HANDLERS)
   expect(await askAgent(path, 'GET /status')).toEqual({ healthy: true })
+})
+
+test('a file that is no socket stays what it is', async () => {
+  await writeFile(path, 'the only copy')
+  await expect(serveAdmin(path, HANDLERS)).rejects.toMatchObject({ code: 'admin_socket_unusable', exit: 'failed' })
+  expect(await readFile(path, 'utf8')).toBe('the only copy')
+})
+
+test('a path as long as the kernel takes', async () => {
+  const deep = join(folder, 'd'.repeat(107 - folder.length - '//admin.sock'.length))
+  await mkdir(deep)
+  await using _ = await serveAdmin(join(deep, 'admin.sock'), HANDLERS)
+  expect(await askAgent(join(deep, 'admin.sock'), 'GET /status')).toEqual({ healthy: true })
+})
+
+test('words of more than a byte arrive whole, and a refusal with its hint', async () => {
+  const detail = 'ä→…'.repeat(100_000)
+  await using _ = await serveAdmin(path, {
+    ...HANDLERS,
+    status: () => ({ detail }),
+    logLevel: () => {
+      throw new AgentError('admin_request_invalid', 'no', { hint: 'ask the control plane' })
+    },
+  })
+  expect(await askAgent(path, 'GET /status')).toEqual({ detail })
+  const refusal = { code: 'admin_request_invalid', exit: 'usage', hint: 'ask the control plane' }
+  await expect(askAgent(path, 'PUT /log-level', { level: 'ä' })).rejects.toMatchObject(refusal)
 })
 
 test('nobody there', async () => {

@@ -18,8 +18,9 @@ export async function askAgent(
   const { status, text } = await exchange(socketPath, method, path, body, timeoutMs)
   const answer = parse(text)
   if (status === 200) return answer
-  const problem = answer as { code?: string; message?: string }
-  throw new AgentError('admin_request_invalid', problem.message ?? `the agent answered with status ${status}`)
+  const { message = `it answered with status ${status}`, hint } = answer as { message?: string; hint?: string }
+  if (status === 400) throw new AgentError('admin_request_invalid', message, { hint })
+  throw new AgentError('admin_answer_invalid', `the agent failed: ${message}`, { hint: 'its log says why' })
 }
 
 function exchange(socketPath: string, method: string, path: string, body: object | undefined, timeoutMs: number) {
@@ -27,12 +28,16 @@ function exchange(socketPath: string, method: string, path: string, body: object
     const unreachable = (cause: Error) =>
       reject(new AgentError('agent_unreachable', `no agent answers on ${socketPath}`, { cause }))
     const sent = request({ socketPath, method, path, signal: AbortSignal.timeout(timeoutMs) }, (response) => {
-      let text = ''
+      const chunks: Buffer[] = []
+      let size = 0
       response.on('data', (chunk: Buffer) => {
-        text += chunk.toString('utf8')
-        if (text.length > ANSWER_BYTES) response.destroy(new Error('the answer is too large'))
+        chunks.push(chunk)
+        size += chunk.length
+        if (size > ANSWER_BYTES) response.destroy(new Error('the answer is too large'))
       })
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }),
+      )
       response.on('error', unreachable)
     })
     sent.on('error', unreachable)

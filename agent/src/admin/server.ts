@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, rename, unlink } from 'node:fs/promises'
+import { chmod, lstat, rename, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
+import { errorCode } from '@vcc/runtime'
 import { AgentError } from '../errors.ts'
 
 /** What the socket answers. Whoever may open it (mode 0600) may ask all of it. */
@@ -21,33 +22,31 @@ export interface AdminHandlers {
 const BODY_BYTES = 4096
 
 /**
- * Serves the admin socket. It is also what makes the agent the only one of its state folder.
- * @throws {AgentError} `state_folder_busy` when another agent answers there.
+ * Serves the admin socket. A dead one is replaced, anything else in its place is not.
+ * @throws {AgentError} `state_folder_busy` when another agent answers there, `admin_socket_unusable`
  */
 export async function serveAdmin(path: string, handlers: AdminHandlers): Promise<AsyncDisposable> {
   if (await isAnswered(path)) throw new AgentError('state_folder_busy', `another agent answers on ${path}`)
-  const temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}`)
+  await assertReplaceable(path)
+  // No longer than `admin.sock`: the kernel has 107 bytes for the whole path.
+  const temporary = join(dirname(path), `.${randomBytes(4).toString('hex')}`)
   const server = createServer({ requestTimeout: 10_000, maxHeaderSize: 8192 }, (request, response) => {
     respond(request, handlers).then(
       (body) => response.writeHead(200, JSON_TYPE).end(`${JSON.stringify(body)}\n`),
       (error: unknown) => {
         const known = error instanceof AgentError
         const problem = known
-          ? { code: error.code, message: error.message }
+          ? { code: error.code, message: error.message, hint: error.hint }
           : { code: 'internal', message: 'internal error' }
         response.writeHead(known ? 400 : 500, JSON_TYPE).end(`${JSON.stringify(problem)}\n`)
       },
     )
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(
-        new AgentError('state_folder_busy', `the admin socket ${path} cannot be made in ${dirname(path)}`, { cause }),
-      ),
-    )
+    server.once('error', (cause) => reject(unusable(path, `cannot be made in ${dirname(path)}`, { cause })))
     server.listen(temporary, () => resolve())
   })
-  // Nobody knows its name before it is closed to others; a dead socket is replaced.
+  // Nobody knows its name before it is closed to others.
   await chmod(temporary, 0o600)
   await rename(temporary, path)
   return {
@@ -74,13 +73,15 @@ async function respond(request: IncomingMessage, handlers: AdminHandlers): Promi
 }
 
 async function readBody(request: IncomingMessage): Promise<unknown> {
-  let body = ''
+  const chunks: Buffer[] = []
+  let size = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
-    body += chunk.toString('utf8')
-    if (body.length > BODY_BYTES) throw new AgentError('admin_request_invalid', 'the request is too large')
+    chunks.push(chunk)
+    size += chunk.length
+    if (size > BODY_BYTES) throw new AgentError('admin_request_invalid', 'the request is too large')
   }
   try {
-    return JSON.parse(body)
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'))
   } catch (cause) {
     throw new AgentError('admin_request_invalid', 'the request is not JSON', { cause })
   }
@@ -90,6 +91,17 @@ function text(body: unknown, name: string): string {
   const value = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : undefined
   if (typeof value === 'string' && value.length <= 500) return value
   throw new AgentError('admin_request_invalid', `the request lacks ${name}`)
+}
+
+async function assertReplaceable(path: string): Promise<void> {
+  const found = await lstat(path).catch((cause: unknown) => {
+    if (errorCode(cause) !== 'ENOENT') throw unusable(path, 'cannot be looked at', { cause })
+  })
+  if (found?.isSocket() === false) throw unusable(path, 'is a file that is no socket')
+}
+
+function unusable(path: string, why: string, options: ErrorOptions = {}): AgentError {
+  return new AgentError('admin_socket_unusable', `the admin socket ${path} ${why}`, options)
 }
 
 function isAnswered(path: string): Promise<boolean> {
