@@ -18,6 +18,7 @@ import type { DataPlane } from '../proxy/data-plane.ts'
 import type { Snapshot } from '../proxy/snapshot.ts'
 import type { StateKeeper } from '../state/keeper.ts'
 import { AGENT_VERSION } from '../version.ts'
+import { outageWords } from './outage.ts'
 import type { AgentStatus } from './status.ts'
 
 export interface StatusDeps {
@@ -143,7 +144,7 @@ function warningsOf(deps: StatusDeps, notReady: readonly Reason[], state: AgentS
   if (clock.state === 'behind')
     warnings.push(`clock_behind: the clock is ${clock.bySeconds} s behind what the control plane signed`)
   if (deps.api.downSince() !== undefined && !deps.broker.isConnected()) {
-    warnings.push(`control plane and broker are away; calls go on until ${state.enforce_until}`)
+    warnings.push(`control plane and broker are away; ${outageWords(state)}`)
   }
   if (bypassPossible(config)) {
     warnings.push(

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { outageWords } from './outage.ts'
 import { type AgentStatus, isAgentStatus } from './status.ts'
 import { statusWords } from './words.ts'
 
@@ -63,7 +64,7 @@ const WELL: AgentStatus = {
 
 const IN_OUTAGE: AgentStatus = {
   ...WELL,
-  warnings: ['control plane and broker are away; calls go on until 2026-11-26T11:59:30Z'],
+  warnings: ['control plane and broker are away; the agent works on what it holds until 2026-11-26T11:59:30Z'],
   state: { ...WELL.state, enforcement: 'stale' },
   control_plane: {
     api: 'unreachable',
@@ -91,6 +92,23 @@ test('status in words is as in words.golden.txt', async () => {
   const texts = [WELL, IN_OUTAGE, NEW].map((status) => `${statusWords(status)}\n`)
   await expect(texts.join('\n')).toMatchFileSnapshot('words.golden.txt')
 })
+
+const outages: readonly { name: string; change: Partial<AgentStatus['state']>; words: string }[] = [
+  { name: 'with time left', change: {}, words: 'the agent works on what it holds until 2026-11-26T11:59:30Z' },
+  {
+    name: 'past its end',
+    change: { enforcement: 'expired' },
+    words: 'nothing has been let through since 2026-11-26T11:59:30Z',
+  },
+  { name: 'before the first state', change: NEW.state, words: 'no signed state is held: nothing is let through' },
+]
+for (const { name, change, words } of outages) {
+  test(`an outage ${name} says what is let through`, () => {
+    const state = { ...IN_OUTAGE.state, ...change }
+    expect(outageWords(state)).toBe(words)
+    expect(statusWords({ ...IN_OUTAGE, state })).toContain(`; OUTAGE: ${words}`)
+  })
+}
 
 test('warnings come before everything but whether it is well', () => {
   const lines = statusWords(IN_OUTAGE).split('\n')

@@ -1,3 +1,4 @@
+import { outageWords } from './outage.ts'
 import type { AgentStatus } from './status.ts'
 
 /** The status in words: what is wrong first, then who we are, what is in force, and whom we speak to. */
@@ -20,7 +21,7 @@ export function statusWords(status: AgentStatus): string {
         ? 'none: nothing is let through'
         : `fleet ${state.fleet}, agent ${state.agent}, policy version ${state.policy_version}, signed ${state.signed_at}; ${state.enforcement}, in force until ${state.enforce_until}`,
     ],
-    ['control plane', controlWords(control, state.enforce_until)],
+    ['control plane', controlWords(control, state)],
     [
       'local service',
       `${service.target} (${service.mode ?? 'mode not known yet'}): ${service.health}${service.detail === null ? '' : `, ${service.detail}`}`,
@@ -39,9 +40,9 @@ export function statusWords(status: AgentStatus): string {
   return lines.map(([name, text]) => `${name.padEnd(width)}  ${text}`).join('\n')
 }
 
-function controlWords(control: AgentStatus['control_plane'], until: string | null): string {
+function controlWords(control: AgentStatus['control_plane'], state: AgentStatus['state']): string {
   const api = control.api === 'reachable' ? 'API reachable' : `API unreachable since ${control.api_down_since}`
   const broker = control.broker === 'connected' ? 'broker connected' : `broker away since ${control.broker_down_since}`
   const outage = control.api === 'unreachable' && control.broker === 'away'
-  return `${api}, ${broker}${outage ? `; OUTAGE: the agent works on what it holds until ${until}` : ''}`
+  return `${api}, ${broker}${outage ? `; OUTAGE: ${outageWords(state)}` : ''}`
 }
