@@ -184,5 +184,5 @@ const SUSPICIOUS = /\/\/|\/\.{1,2}(?:\/|$)|\\/
 const BAD_ESCAPE = /%(?![0-9a-fA-F]{2})/
 const ESCAPE = /%([0-9a-fA-F]{2})/g
 const UNRESERVED = /^[A-Za-z0-9._~-]$/
-/** NUL, slash, backslash, and an encoded percent, which a second decoding would turn into any of them. */
-const FORBIDDEN_ESCAPE = /%(?:00|2F|5C|252F|255C|2500|252E)/
+/** NUL, slash, backslash, and an encoded percent, which a second decoding would turn into any of them, in either case. */
+const FORBIDDEN_ESCAPE = /%(?:00|2F|5C|252F|255C|2500|252E)/i

@@ -293,6 +293,8 @@ const paths: readonly { path: string; becomes: string | 400 }[] = [
   { path: '/a%zz', becomes: 400 },
   { path: '/a%2', becomes: 400 },
   { path: '/a%252Fb', becomes: 400 },
+  { path: '/a%252fb', becomes: 400 },
+  { path: '/%252e%252e/b', becomes: 400 },
   { path: '*', becomes: 400 },
   { path: 'a', becomes: 400 },
 ]
