@@ -40,9 +40,9 @@ export async function sealed<K extends UpKind>(
 export async function say<K extends 'status' | 'ack'>(kind: K, body: UpBody<K>, deps: UplinkDeps): Promise<boolean> {
   const identity = deps.identity()
   if (isExpired(identity, deps.now())) return false
-  const { jws } = await sealed(kind, body, deps)
-  if (await deps.broker.publish(instanceTopics(identity.instance).up[kind], jws)) return true
   try {
+    const { jws } = await sealed(kind, body, deps)
+    if (await deps.broker.publish(instanceTopics(identity.instance).up[kind], jws)) return true
     await deps.api.call('meshReport', { body: { envelope: jws } })
     return true
   } catch {

@@ -47,6 +47,7 @@ export const agentEvents = defineEvents({
   ),
   state_refused: event<{ what: string; code: string }>('warn', 'signed state was refused'),
   state_passed_over: event<{ what: string; code: string }>('debug', 'signed state was passed over'),
+  message_failed: event<{ topic: string }>('error', 'a message of the broker could not be looked at'),
   state_not_applied: event<{ code: string }>('error', 'signed state could not be put in force'),
   state_not_stored: event<{ kind: string }>('error', 'signed state is in force but could not be written to the disk'),
   certificate_renewed: event<{ serialHex: string; notAfter: Date; why: string }>('info', 'certificate renewed'),

@@ -1,11 +1,10 @@
-import { FLEET_TOPICS, type Held, instanceTopics, isoSeconds, type UpBody } from '@vcc/mesh'
-import { decideDial, explain, PolicyError, resolveWorkload } from '@vcc/policy'
+// Long because it is the wiring of the process, in one place and read from top to bottom.
+import { FLEET_TOPICS, instanceTopics } from '@vcc/mesh'
 import {
   backoffMs,
   createLogger,
   createSchedule,
   EXIT,
-  errorCode,
   LOG_LEVELS,
   now,
   runService,
@@ -26,19 +25,18 @@ import { type Identity, verifyIdentity } from '../identity/identity.ts'
 import { identityFiles } from '../identity/identity-file.ts'
 import { Renewal } from '../identity/renewal.ts'
 import { createDataPlane } from '../proxy/data-plane.ts'
-import { ListenError } from '../proxy/endpoint.ts'
-import type { Snapshot } from '../proxy/snapshot.ts'
 import { createAnswers } from '../report/answers.ts'
 import { statusBody } from '../report/status-body.ts'
 import { say } from '../report/uplink.ts'
 import { StateKeeper } from '../state/keeper.ts'
-import { type BuiltSnapshot, snapshotOf } from '../state/snapshot.ts'
 import { stateFiles } from '../state/state-files.ts'
 import { bypassPossible, readStatus } from '../status/read.ts'
 import { trustFiles } from '../trust/trust-files.ts'
 import { AGENT_VERSION } from '../version.ts'
 import { accessFields } from './access.ts'
 import { agentEvents } from './events.ts'
+import { explained } from './explain.ts'
+import { inForce } from './in-force.ts'
 import { type AgentGauges, createAgentMetrics, proxyMetrics } from './metrics.ts'
 
 const PULL_MS = 60_000
@@ -58,8 +56,7 @@ export async function runAgent(config: AgentConfig): Promise<void> {
   })
 }
 
-// One function on purpose: it is the wiring of the process, read from top to bottom in the order things depend on
-// each other. What is decided is decided in the parts.
+/** Builds everything in the order things depend on each other. What is decided is decided in the parts. */
 async function serve(
   config: AgentConfig,
   { log, events }: { log: ReturnType<typeof createLogger>; events: ReturnType<typeof agentEvents> },
@@ -92,15 +89,11 @@ async function serve(
 
   const { root } = trust
   let keptStatement = trust.statement.version
-  let built: BuiltSnapshot | undefined
   let health: ServiceHealth = { health: 'unknown' }
-  let listenerFailure: string | undefined
   let isDraining = false
   let lastClockBehind = false
   let offsetSeconds: number | undefined
   let failedPulls = 0
-  /** Documents whose acknowledgement nobody took yet. */
-  const owed = new Set<Held['kind']>()
   const fatal = Promise.withResolvers<never>()
   fatal.promise.catch(() => {}) // looked at in the end
 
@@ -140,8 +133,8 @@ async function serve(
     workload: identity.workload,
     files: stateStore,
     onChange: async (kind) => {
-      await keepStatement()
-      await putInForce([kind])
+      if (kind === 'fleet') await keepStatement()
+      await putInForce()
     },
     onNotStored: (kind, error) => events.state_not_stored({ kind }, error),
     onGap: () => pullSoon(),
@@ -168,7 +161,9 @@ async function serve(
       trust: meshTrust,
       identity: () => identity,
       urls: () => keeper.agent?.content.broker ?? [],
-      onMessage: (topic, payload) => void onMessage(topic, payload),
+      // Whatever a broker sends, it is never the end of the agent.
+      onMessage: (topic, payload) =>
+        void onMessage(topic, payload).catch((error: unknown) => events.message_failed({ topic }, error)),
       onConnect: () => {
         events.broker_connected({})
         pullSoon()
@@ -182,6 +177,21 @@ async function serve(
     }),
   )
   const uplink = { identity: () => identity, api, broker, now: () => keeper.now() }
+  const force = inForce({
+    root,
+    keyExchange: config.keyExchange,
+    keeper: () => keeper,
+    identity: () => identity,
+    dataPlane,
+    uplink: () => uplink,
+    events,
+    onFatal: fatal.reject,
+  })
+
+  async function putInForce(): Promise<void> {
+    await force.apply()
+    schedulePlan()
+  }
 
   async function onMessage(topic: string, payload: string): Promise<void> {
     const { down } = instanceTopics(identity.instance)
@@ -191,27 +201,6 @@ async function serve(
     else if (topic === FLEET_TOPICS.refresh) await keeper.take('fleet-refresh', payload)
     else if (topic === down.state) await keeper.take('agent', payload)
     else if (topic === down.refresh) await keeper.take('agent-refresh', payload)
-  }
-
-  /** One immutable snapshot of documents and certificate; then an acknowledgement of what is really in force. */
-  async function putInForce(changed: readonly Held['kind'][]): Promise<void> {
-    const { fleet, agent } = keeper
-    if (fleet === undefined || agent === undefined) return
-    const before = built
-    try {
-      built = snapshotOf({ root, fleet, agent, identity, keyExchange: config.keyExchange }, before)
-      const applied = await dataPlane.apply(built.snapshot)
-      listenerFailure = undefined
-      // Not waited for: the next document is not to be late because nobody takes this message.
-      void acknowledge(changed, { result: 'applied', at: isoSeconds(keeper.now()), closed: applied.cut })
-    } catch (error) {
-      const code = errorCode(error) ?? 'internal_error'
-      events.state_not_applied({ code }, error)
-      if (error instanceof ListenError) fatal.reject(error)
-      if (built !== before) listenerFailure = error instanceof Error ? error.message : code
-      void acknowledge(changed, { result: 'refused', code })
-    }
-    schedulePlan()
   }
 
   /** A newer trust statement outlives the file of the document that brought it. */
@@ -226,27 +215,8 @@ async function serve(
     }
   }
 
-  async function acknowledge(kinds: readonly Held['kind'][], outcome: UpBody<'ack'>['outcome']): Promise<void> {
-    const serial = dataPlane.status().served?.serialHex ?? null
-    for (const kind of kinds) {
-      const held = keeper[kind]
-      if (held === undefined) continue
-      const { epoch, generation, contentHash, enforceUntil } = held
-      const body = { kind, epoch, generation, contentHash, enforceUntil: isoSeconds(enforceUntil), serial, outcome }
-      if (await say('ack', body, uplink)) owed.delete(kind)
-      else owed.add(kind)
-    }
-  }
-
-  /** What is in force may be told again; what was refused is told once. */
-  async function acknowledgeAgain(kinds: readonly Held['kind'][]): Promise<void> {
-    const { parts } = built ?? {}
-    const inForce = kinds.filter((kind) => parts?.[kind].contentHash === keeper[kind]?.contentHash)
-    await acknowledge(inForce, { result: 'applied', at: isoSeconds(keeper.now()), closed: 0 })
-  }
-
   async function reportAll(): Promise<void> {
-    if (built !== undefined) await acknowledgeAgain(['fleet', 'agent'])
+    await force.acknowledge('all')
     await reportStatus()
   }
 
@@ -282,7 +252,7 @@ async function serve(
       // The refresh of a pull is signed for it.
       if (signedAt !== undefined && signedAt !== before)
         offsetSeconds = Math.floor((at.getTime() - signedAt.getTime()) / 1000)
-      if (owed.size > 0) await acknowledgeAgain([...owed])
+      await force.acknowledge('owed')
     } catch (error) {
       failedPulls += 1
       events.control_away({ code: reasonOf(callError(config.controlUrl, error)) })
@@ -301,7 +271,7 @@ async function serve(
       identity = next
       metrics.vcc_agent_certificate_renewals_total.add({ result: 'renewed' })
       events.certificate_renewed({ serialHex: next.leaf.serialHex, notAfter: next.leaf.notAfter, why })
-      await putInForce(['fleet', 'agent'])
+      await putInForce()
       void reportStatus()
     },
     onFailed: (fact, error) => {
@@ -315,13 +285,13 @@ async function serve(
   const reasons = (): readonly Reason[] => {
     const { leaf } = identity
     const { served } = dataPlane.status()
+    const failed = force.listenerFailure()
     return unreadiness({
       now: keeper.now(),
       draining: isDraining,
       certificate: { notBefore: leaf.notBefore, notAfter: leaf.notAfter },
-      enforceUntil: built?.snapshot.enforceUntil,
-      listener:
-        listenerFailure !== undefined ? { failed: listenerFailure } : served && { servedSerial: served.serialHex },
+      enforceUntil: force.current()?.snapshot.enforceUntil,
+      listener: failed !== undefined ? { failed } : served && { servedSerial: served.serialHex },
       service: health,
     })
   }
@@ -353,7 +323,8 @@ async function serve(
       const held = keeper[kind]
       if (held !== undefined) set.state(kind, held.generation, (now().getTime() - held.issuedAt.getTime()) / 1000)
     }
-    if (built !== undefined) set.enforceUntil(built.snapshot.enforceUntil)
+    const inForceUntil = force.current()?.snapshot.enforceUntil
+    if (inForceUntil !== undefined) set.enforceUntil(inForceUntil)
     set.clockOffset(clock.state === 'behind' ? -clock.bySeconds : offsetSeconds)
     set.link('api', api.downSince() === undefined)
     set.link('broker', broker.isConnected())
@@ -370,7 +341,7 @@ async function serve(
           keeper,
           renewal,
           dataPlane,
-          snapshot: () => built?.snapshot,
+          snapshot: () => force.current()?.snapshot,
           offsetSeconds: () => offsetSeconds,
           api,
           broker,
@@ -378,7 +349,7 @@ async function serve(
           unreadiness: reasons,
           now,
         }),
-      explain: (source, target) => explained(source, target, identity, built?.snapshot),
+      explain: (source, target) => explained(source, target, identity, force.current()?.snapshot),
       drain,
       logLevel: (level) => {
         const wanted = LOG_LEVELS.find((one) => one === level)
@@ -441,34 +412,9 @@ async function serve(
     version: AGENT_VERSION,
   })
   if (keeper.fleet === undefined || keeper.agent === undefined) events.waiting_for_state({})
-  else await putInForce(['fleet', 'agent'])
+  else await putInForce()
   ready()
   await Promise.race([stopped, fatal.promise])
   const { cut } = await drain()
   if (cut > 0) setExitCode(EXIT.failed)
-}
-
-/** Of the calls of the own service, which are all that a slice of the matrix knows. */
-function explained(sourceText: string, targetText: string, identity: Identity, snapshot: Snapshot | undefined) {
-  if (snapshot === undefined) throw new AgentError('admin_request_invalid', 'no signed state is held yet')
-  const { trustDomain, organization, workload } = identity
-  try {
-    const source = resolveWorkload(sourceText, { trustDomain, organization })
-    const target = resolveWorkload(targetText, { trustDomain, organization })
-    if (source !== workload && target !== workload) {
-      throw new AgentError('admin_request_invalid', `this agent knows the calls of ${identity.service} only`, {
-        hint: 'ask the control plane: vcc-pki check SOURCE TARGET',
-      })
-    }
-    const decision = decideDial(snapshot.policy, { source, target })
-    return {
-      allowed: decision.allowed,
-      rule: decision.rule,
-      code: decision.allowed ? null : decision.code,
-      explanation: explain(snapshot.policy, source, target),
-    }
-  } catch (cause) {
-    if (cause instanceof PolicyError) throw new AgentError('admin_request_invalid', cause.message, { cause })
-    throw cause
-  }
 }
