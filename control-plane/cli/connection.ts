@@ -1,17 +1,8 @@
-import { constants, createHash } from 'node:crypto'
-import { connect, createSecureContext, type PeerCertificate, type TLSSocket } from 'node:tls'
+import { createHash } from 'node:crypto'
 import { type ApiClient, apiClient } from '@vcc/api'
+import { clientContext, peerDispatcher, unverifiedDispatcher } from '@vcc/mesh'
 import { CliError, now, readSecretText } from '@vcc/runtime'
-import {
-  type Certificate,
-  decodeCertificate,
-  decodePem,
-  ekuOid,
-  uriIdentityOf,
-  validateChain,
-  X509Error,
-} from '@vcc/x509'
-import { Agent, type Dispatcher } from 'undici'
+import { type Certificate, decodeCertificate, decodePem, ekuOid } from '@vcc/x509'
 import { type Context, readContext } from './context.ts'
 
 /** The API as the configured admin. Ends its connections when disposed. */
@@ -31,15 +22,14 @@ export function open(context: Context, clientPem: string): Connection {
   const [rootDer] = decodePem(context.rootPem, 'CERTIFICATE')
   if (rootDer === undefined) throw new CliError('usage', 'context_invalid', 'the context holds no root')
   const root = decodeCertificate(rootDer)
-  const dispatcher = dispatcherOver((host, port) =>
-    connect({
-      host,
-      port,
-      secureContext: createSecureContext({ ...TLS, key: clientPem, cert: clientPem, ca: context.rootPem }),
-      rejectUnauthorized: true,
-      checkServerIdentity: (_host, certificate) => faultOf(certificate, root, context),
-    }),
-  )
+  // The control plane is `spiffe://<trust domain>/control`, whatever its host is called.
+  const expected = {
+    root,
+    id: `spiffe://${context.trustDomain}/control`,
+    eku: ekuOid(context.oidArc, 'api'),
+    now,
+  }
+  const dispatcher = peerDispatcher(clientContext(root, { keyPem: clientPem, chainPem: clientPem }), expected)
   return {
     context,
     call: apiClient({ baseUrl: context.apiUrl, dispatcher, timeoutMs: 90_000 }).call,
@@ -52,9 +42,7 @@ export async function fetchRoot(
   apiUrl: string,
   fingerprint: string,
 ): Promise<{ root: Certificate; trustStatement: string }> {
-  const dispatcher = dispatcherOver((host, port) =>
-    connect({ host, port, ...TLS, rejectUnauthorized: false, checkServerIdentity: () => undefined }),
-  )
+  const dispatcher = unverifiedDispatcher()
   try {
     const answer = await apiClient({ baseUrl: apiUrl, dispatcher, timeoutMs: 15_000 }).call('meshRoot', {})
     const der = Uint8Array.fromBase64(answer.root)
@@ -68,57 +56,4 @@ export async function fetchRoot(
   } finally {
     await dispatcher.destroy()
   }
-}
-
-const TLS = {
-  minVersion: 'TLSv1.3',
-  ciphers: 'TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256',
-  ecdhCurve: 'SecP256r1MLKEM768:P-256:P-384',
-  secureOptions: constants.SSL_OP_NO_TICKET,
-} as const
-
-/** The control plane is `spiffe://<trust domain>/control`, whatever its host is called. */
-function faultOf(certificate: PeerCertificate, root: Certificate, context: Context): Error | undefined {
-  try {
-    const eku = ekuOid(context.oidArc, 'api')
-    const { leaf } = validateChain(chainOf(certificate), { anchors: [root], at: now(), skewSeconds: 300, eku })
-    const uri = uriIdentityOf(leaf)
-    return uri === `spiffe://${context.trustDomain}/control` ? undefined : new Error(`the server is ${uri}`)
-  } catch (error) {
-    return error instanceof X509Error ? error : new Error('the certificate of the server cannot be read')
-  }
-}
-
-function chainOf(certificate: PeerCertificate & { issuerCertificate?: PeerCertificate }): Uint8Array[] {
-  const chain: Uint8Array[] = []
-  let at: (PeerCertificate & { issuerCertificate?: PeerCertificate }) | undefined = certificate
-  while (at !== undefined && chain.length < 4) {
-    chain.push(new Uint8Array(at.raw))
-    at = at.issuerCertificate === at ? undefined : at.issuerCertificate
-  }
-  return chain
-}
-
-const CONNECT_MS = 10_000
-
-function dispatcherOver(dial: (host: string, port: number) => TLSSocket): Dispatcher & { destroy(): Promise<void> } {
-  return new Agent({
-    connections: 1,
-    connect: (options, done) => {
-      const socket = dial(options.hostname.replace(/^\[|\]$/g, ''), Number(options.port || 443))
-      const late = setTimeout(() => socket.destroy(new Error('no TLS connection within 10 s')), CONNECT_MS)
-      let isDone = false
-      const finish = (error: Error | null) => {
-        if (isDone) return
-        isDone = true
-        clearTimeout(late)
-        if (error !== null) socket.destroy()
-        if (error === null) done(null, socket)
-        else done(error, null)
-      }
-      socket.once('secureConnect', () => finish(socket.isSessionReused() ? new Error('a session was resumed') : null))
-      socket.on('error', finish)
-      socket.once('close', () => finish(new Error('the connection closed during the handshake')))
-    },
-  })
 }

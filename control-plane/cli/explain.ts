@@ -1,4 +1,5 @@
 import { ApiProblem, type ProblemDocument } from '@vcc/api'
+import { MeshError } from '@vcc/mesh'
 import { CliError, type ExitName, errorCode } from '@vcc/runtime'
 
 /** An answer of the API, or none, as an operator should read it. */
@@ -8,6 +9,8 @@ export function explainError(error: unknown): CliError | undefined {
     const code = problem.request_id === undefined ? problem.code : `${problem.code}, request ${problem.request_id}`
     return new CliError(exitOf(problem), code, messageOf(problem), { cause: error, hint: problem.hint })
   }
+  const refused = refusedPeer(error)
+  if (refused !== undefined) return refused
   const code = networkCode(error)
   if (code === undefined) return undefined
   return new CliError(
@@ -19,6 +22,19 @@ export function explainError(error: unknown): CliError | undefined {
       hint: 'does it run, and is the URL of `vcc-pki context` right?',
     },
   )
+}
+
+/** Somebody answers, and it is not the control plane that `configure` pinned. */
+function refusedPeer(error: unknown): CliError | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof MeshError && cause.code === 'peer_refused') {
+      return new CliError('failed', 'control_peer_refused', cause.message, {
+        cause: error,
+        hint: 'something answers in the place of the control plane; compare with `vcc-control fingerprint`',
+      })
+    }
+  }
+  return undefined
 }
 
 /** With every fault of a file on a line of its own, as editors understand it. */
@@ -43,6 +59,7 @@ const EXIT_BY_STATUS: Readonly<Record<number, ExitName>> = {
   404: 'notFound',
   409: 'conflict',
   413: 'usage',
+  429: 'unreachable',
   503: 'unreachable',
 }
 

@@ -3,7 +3,7 @@ import type { ExitName } from '@vcc/runtime'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { AgentError } from '../errors.ts'
-import { transportError } from './dispatcher.ts'
+import { transportError } from './transport-error.ts'
 
 // The control plane is upgraded before its agents: what it says beyond this is passed over.
 const { document, refresh } = StatePull.properties.fleet.properties

@@ -1,12 +1,11 @@
 import { type ApiClient, apiClient } from '@vcc/api'
+import { clientContext, peerDispatcher } from '@vcc/mesh'
 import { ekuOid } from '@vcc/x509'
 import type { Dispatcher } from 'undici'
 import { AgentError } from '../errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { MeshTrust } from '../trust/trust-files.ts'
 import { callError } from './answers.ts'
-import { peerDispatcher } from './dispatcher.ts'
-import { clientContext } from './peer.ts'
 
 export interface ApiLinkDeps {
   readonly trust: () => MeshTrust

@@ -1,11 +1,10 @@
-import { FLEET_TOPICS, instanceTopics } from '@vcc/mesh'
+import { clientContext, connectPeer, FLEET_TOPICS, instanceTopics } from '@vcc/mesh'
 import { backoffMs } from '@vcc/runtime'
 import { ekuOid } from '@vcc/x509'
 import { type IClientOptions, MqttClient } from 'mqtt'
 import type { Identity } from '../identity/identity.ts'
 import type { MeshTrust } from '../trust/trust-files.ts'
 import { limitFrames } from './frame-limit.ts'
-import { clientContext, connectPeer } from './peer.ts'
 
 export interface BrokerLinkDeps {
   readonly trust: () => MeshTrust

@@ -1,9 +1,7 @@
-import tls from 'node:tls'
 import { apiClient } from '@vcc/api'
+import { unverifiedDispatcher } from '@vcc/mesh'
 import { type Certificate, decodeCertificate } from '@vcc/x509'
 import { callError, derOf, parseMeshRoot } from '../control/answers.ts'
-import { socketDispatcher } from '../control/dispatcher.ts'
-import { TLS_RULES } from '../control/peer.ts'
 import { AgentError } from '../errors.ts'
 import { fingerprintOf, sameFingerprint } from './fingerprint.ts'
 
@@ -28,10 +26,8 @@ export async function fetchRoot(
 }
 
 async function fetchUnverified(controlUrl: string, signal: AbortSignal | undefined) {
-  const dispatcher = socketDispatcher(({ host, port }) =>
-    // Whoever answers is judged by the fingerprint of what it says, and gets no secret.
-    tls.connect({ host, port, rejectUnauthorized: false, checkServerIdentity: () => undefined, ...TLS_RULES }),
-  )
+  // Whoever answers is judged by the fingerprint of what it says, and gets no secret.
+  const dispatcher = unverifiedDispatcher()
   try {
     const client = apiClient({ baseUrl: controlUrl, dispatcher, timeoutMs: 15_000 })
     return parseMeshRoot(await client.call('meshRoot', {}, signal === undefined ? {} : { signal }))

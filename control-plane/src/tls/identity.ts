@@ -1,4 +1,6 @@
+import type { SecureContext } from 'node:tls'
 import { type MemorySigner, memorySigner } from '@vcc/keys'
+import { clientContext } from '@vcc/mesh'
 import { type Certificate, encodeName, encodePem } from '@vcc/x509'
 import type { Authorities } from '../authority/authority.ts'
 import type { Installation } from '../installation/installation.ts'
@@ -10,6 +12,8 @@ export interface TlsIdentity {
   /** PEM, leaf first, the issuing CA after it. */
   readonly cert: string
   readonly certificate: Certificate
+  /** Of a client with this identity. */
+  readonly context: SecureContext
 }
 
 /** What each kind of listener's certificate says. */
@@ -62,9 +66,8 @@ export async function issueIdentity(
     deps,
   )
   const chain = [certificate, issuer.certificate]
-  return {
-    key: signer.privateKeyPem(),
-    cert: chain.map((one) => encodePem('CERTIFICATE', one.der)).join(''),
-    certificate,
-  }
+  const key = signer.privateKeyPem()
+  const cert = chain.map((one) => encodePem('CERTIFICATE', one.der)).join('')
+  const root = deps.authorities.root('mesh-root').certificate
+  return { key, cert, certificate, context: clientContext(root, { keyPem: key, chainPem: cert }) }
 }

@@ -1,7 +1,9 @@
+import { ekuOid } from '@vcc/x509'
 import { beforeAll, expect, test } from 'vitest'
 import { acceptAgent, acceptDelta, acceptFleet, acceptRefresh } from './accept.ts'
 import { canonicalJson } from './canonical.ts'
 import { clockReading } from './clock.ts'
+import { assertPeer } from './control-peer.ts'
 import { type DenialEntry, deniedOf, mergeDenied } from './denials.ts'
 import { signEnvelope, verifyEnvelope } from './envelopes.ts'
 import { MESH_FAILURES, MeshError, type MeshFailure } from './errors.ts'
@@ -125,6 +127,11 @@ const PROVOKE: Record<MeshFailure, () => unknown> = {
     const jws = await signReply(request, { ok: true, kind: 'noted' }, 60, pki.stateSigner, { now: NOW })
     const by = { root: pki.root.certificate, trust: pki.trust, now: NOW, floor: undefined }
     return verifyReply(jws, { ...request, nonce: 'm'.repeat(22) }, by)
+  },
+  peer_refused: () => {
+    const chain = pki.stateSigner.x5c.map((der) => Buffer.from(der, 'base64'))
+    const eku = ekuOid(pki.trust.oidArc, 'api')
+    assertPeer(chain, { root: pki.root.certificate, id: 'spiffe://vcc.internal/control', eku, now: () => NOW })
   },
   clock_behind: () => {
     const reading = clockReading(NOW, at(301))

@@ -49,6 +49,8 @@ export const MESH_FAILURES = {
   envelope_replayed: { receiver: 'drop' },
   envelope_window_full: { receiver: 'drop' },
   reply_unexpected: { receiver: 'drop' },
+  // TLS to the control plane: who answers is somebody else
+  peer_refused: { receiver: 'alarm' },
   // A condition, not a refusal: see `clockReading`
   clock_behind: { receiver: 'alarm' },
 } as const satisfies Record<string, { receiver: 'drop' | 'pull' | 'alarm' }>

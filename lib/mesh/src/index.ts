@@ -18,6 +18,13 @@ export {
 } from './bodies.ts'
 export { canonicalJson, contentHash } from './canonical.ts'
 export { CLOCK_TOLERANCE_SECONDS, type ClockReading, clockReading, raisedFloor } from './clock.ts'
+export {
+  type ClientCredentials,
+  clientContext,
+  connectPeer,
+  type ExpectedPeer,
+  type PeerAddress,
+} from './control-peer.ts'
 export { type FleetDelta, fleetDelta } from './deltas.ts'
 export {
   type DenialEntry,
@@ -61,8 +68,10 @@ export { decodeHeldAgent, decodeHeldFleet, encodeHeld, type Stored } from './hel
 export { instantOf, isInstant, isoSeconds } from './instant.ts'
 export { type JwsSigner, type JwsType, jwsSigner } from './jws.ts'
 export type { Lifetimes } from './lifetimes.ts'
+export { peerDispatcher, unverifiedDispatcher } from './peer-dispatcher.ts'
 export { ReplayWindow } from './replay.ts'
 export { type Reply, type ReplyTarget, signReply, verifyReply } from './replies.ts'
+export { MESH_TLS } from './tls.ts'
 export {
   CONTROL_CLIENT_ID,
   CONTROL_FILTERS,
