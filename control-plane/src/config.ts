@@ -36,18 +36,21 @@ export const ConfigShape = Type.Object(
         ui: listen('0.0.0.0:8443', 'UI and API without client certificates; before OIDC only health and OpenAPI.'),
         agents: listen('0.0.0.0:8444', 'API for agents and holders of client certificates.'),
         broker: listen('0.0.0.0:8883', 'Embedded MQTT broker (MQTTS).'),
-        metrics: listen('127.0.0.1:9460', 'Prometheus metrics and readiness, plain HTTP; keep it on localhost.'),
+        metrics: listen(
+          '127.0.0.1:9460',
+          '/metrics for Prometheus, /live and /ready, plain HTTP; keep it on localhost.',
+        ),
       },
       { ...CLOSED, default: {} },
     ),
     advertise: Type.Object(
       {
-        api: Type.Array(Type.String({ pattern: '^https://', patternHint: 'an https:// URL', maxLength: 300 }), {
+        api: Type.Array(Type.String({ pattern: '^https://[!-~]{1,290}$', patternHint: 'an https:// URL' }), {
           default: [],
           maxItems: 16,
           description: 'URLs under which agents reach `listen.agents`. Default: https://control.<domain>:<port>.',
         }),
-        broker: Type.Array(Type.String({ pattern: '^mqtts://', patternHint: 'an mqtts:// URL', maxLength: 300 }), {
+        broker: Type.Array(Type.String({ pattern: '^mqtts://[!-~]{1,290}$', patternHint: 'an mqtts:// URL' }), {
           default: [],
           maxItems: 16,
           description: 'URLs under which agents reach the broker. Default: mqtts://control.<domain>:<port>.',

@@ -31,3 +31,7 @@ export class DomainError extends Error {
     this.faults = options.faults ?? []
   }
 }
+
+/** What an operator can do about a clock that stands behind what is on record. */
+export const CLOCK_HINT =
+  'set the clock; if it was the record that was wrong: vcc-control audit acknowledge-clock, while vcc-control is stopped'

@@ -1,9 +1,17 @@
 import { PROBLEMS, type ProblemCode, type ProblemDocument } from '@vcc/api'
-import { DomainError, type Fault } from './errors.ts'
+import { AuditError } from './audit/entry.ts'
+import { DatabaseError, type DatabaseFailure } from './database/errors.ts'
+import { CLOCK_HINT, DomainError, type Fault } from './errors.ts'
 
 /** RFC 9457 problem for whatever a handler threw. What we do not know is a bare 500: its text is for the log only. */
 export function problemFor(error: unknown, requestId: string): ProblemDocument {
   if (error instanceof DomainError) return problem(error.code, requestId, error.message, error.hint, error.faults)
+  if (error instanceof AuditError && error.code === 'audit_clock_behind') {
+    return problem('clock_behind', requestId, error.message, CLOCK_HINT)
+  }
+  if (error instanceof DatabaseError && BUSY.has(error.code)) {
+    return problem('unavailable', requestId, 'the database has more to do than it can', 'try again shortly')
+  }
   const code = frameworkCode(error)
   return code === undefined ? problem('internal', requestId) : problem(code, requestId, messageOf(error))
 }
@@ -25,6 +33,9 @@ export function problem(
     ...(faults.length === 0 ? {} : { errors: faults.map((fault) => ({ ...fault })) }),
   }
 }
+
+/** Refusals of a database that works, but not now. */
+const BUSY: ReadonlySet<DatabaseFailure> = new Set(['database_overloaded', 'database_busy', 'queue_deadline'])
 
 /** Fastify's own refusals of a request, before a handler runs. Others of its codes are our mistakes: 500. */
 const FRAMEWORK_CODES: Readonly<Record<string, ProblemCode>> = {

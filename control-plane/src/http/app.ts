@@ -1,19 +1,32 @@
 import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:https'
 import type { TLSSocket } from 'node:tls'
-import { ROUTES, type Route, type RouteAccess, type RouteName } from '@vcc/api'
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
-import { Compile } from 'typebox/compile'
-import { Value } from 'typebox/value'
+import { ROUTES, type Route, type RouteName } from '@vcc/api'
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { DomainError } from '../errors.ts'
 import { problem, problemFor } from '../problems.ts'
+import { authorise } from './authorise.ts'
 import type { Caller } from './caller.ts'
 import type { Handler, Handlers } from './handlers.ts'
+import { validator } from './validator.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before the body is read. */
+    caller: Caller
+  }
+}
 
 export interface AppDeps {
   readonly handlers: Handlers
   /** Who is at the other end of this connection; asked for every request, since certificates end and are withdrawn. */
   readonly callerOf: (socket: TLSSocket) => Promise<Caller>
+  /** Whether an anonymous caller from this address may ask once more; every one costs a signature check or a token. */
+  readonly admitAddress: (address: string) => boolean
+  /** Whether this caller may be refused once more with an audit row. */
+  readonly admitDenied: (caller: string) => boolean
+  /** Aborted when the server is about to stop: answers that wait for agents are given as they are. */
+  readonly stopping: AbortSignal
   readonly events: AppEvents
 }
 
@@ -33,35 +46,50 @@ const BODY_LIMIT = 64 * 1024
 
 /** The routes of the contract on one HTTPS server. `only` restricts them, as on the public listener before OIDC. */
 export function createApp(server: Server, deps: AppDeps, only?: readonly RouteName[]): FastifyInstance {
+  boundRequests(server)
   const app = Fastify({
     serverFactory: (handler) => {
       server.on('request', handler)
       return server
     },
     bodyLimit: BODY_LIMIT,
-    requestTimeout: 30_000,
-    connectionTimeout: 60_000,
-    keepAliveTimeout: 65_000,
     requestIdHeader: false,
     genReqId: () => randomUUID(),
     logger: false,
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
     return503OnClosing: true,
+    frameworkErrors: (error, request, reply) => answerFailure(error, request, reply, deps),
+    clientErrorHandler: (_error, socket) => refuseGarbage(socket),
   })
+  app.decorateRequest('caller')
   app.setValidatorCompiler<never>(({ schema, httpPart }) => validator(schema, httpPart))
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
-  app.setErrorHandler((error, request, reply) => {
-    const document = problemFor(error, request.id)
-    if (document.status >= 500)
-      deps.events.failed({ route: request.routeOptions.url ?? '', requestId: request.id }, error)
-    return reply.code(document.status).type('application/problem+json').send(document)
-  })
+  app.setErrorHandler((error: FastifyError, request, reply) => answerFailure(error, request, reply, deps))
   app.setNotFoundHandler((request, reply) => {
-    const document = problem('route_unknown', request.id, `there is no ${request.method} ${request.url.split('?')[0]}`)
-    return reply.code(document.status).type('application/problem+json').send(document)
+    const detail = `there is no ${request.method} ${request.url.split('?')[0]}`
+    return answerFailure(new DomainError('route_unknown', detail), request, reply, deps)
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = routeOf(request)
+    const caller = (request.caller as Caller | undefined)?.kind ?? 'anonymous' // none on a route that does not exist
+    const fact = { route, caller, requestId: request.id, durationMs: reply.elapsedTime }
+    deps.events.answered({ ...fact, status: reply.statusCode })
+    done()
   })
   for (const name of only ?? (Object.keys(ROUTES) as RouteName[])) mount(app, name, deps)
   return app
+}
+
+/** Fastify leaves a server that it did not make as it is. */
+function boundRequests(server: Server): void {
+  server.headersTimeout = 10_000
+  server.requestTimeout = 30_000
+  server.keepAliveTimeout = 65_000
+  server.setTimeout(120_000) // an answer may wait a minute for agents
+}
+
+interface RouteConfig {
+  readonly name?: RouteName
 }
 
 function mount<N extends RouteName>(app: FastifyInstance, name: N, deps: AppDeps): void {
@@ -71,69 +99,60 @@ function mount<N extends RouteName>(app: FastifyInstance, name: N, deps: AppDeps
     method: route.method,
     url: route.path,
     bodyLimit: route.bodyLimit ?? BODY_LIMIT,
+    config: { name } satisfies RouteConfig,
     schema: {
       ...(route.params ? { params: route.params } : {}),
       ...(route.query ? { querystring: route.query } : {}),
       ...(route.body ? { body: route.body } : {}),
     },
+    // Before the body is read: who may not call has none of it parsed.
+    onRequest: async (request) => {
+      request.caller = await deps.callerOf(request.raw.socket as TLSSocket) // every connection of ours is TLS
+      await authorise(request.caller, { name, access: route.access, address: request.ip, requestId: request.id }, deps)
+    },
     handler: async (request, reply) => {
-      const startedAt = performance.now()
-      const caller = await deps.callerOf(request.raw.socket as TLSSocket)
-      await authorise(route, name, caller, request, deps)
-      const gone = new AbortController()
-      request.raw.once('close', () => gone.abort())
       const input = { params: request.params, query: request.query, body: request.body } as Parameters<
         typeof handler
       >[0]
-      const context = { caller, requestId: request.id, signal: gone.signal } as Parameters<typeof handler>[1]
+      const context = {
+        caller: request.caller,
+        requestId: request.id,
+        signal: AbortSignal.any([goneSignal(reply), deps.stopping]),
+      } as Parameters<typeof handler>[1]
       const answer = await handler(input, context)
-      const status = route.status ?? 200
-      const durationMs = performance.now() - startedAt
-      deps.events.answered({ route: name, status, caller: caller.kind, requestId: request.id, durationMs })
-      return reply.code(status).type('application/json').header('cache-control', 'no-store').send(answer)
+      return reply
+        .code(route.status ?? 200)
+        .type('application/json')
+        .header('cache-control', 'no-store')
+        .send(answer)
     },
   })
 }
 
-async function authorise(
-  route: Route,
-  name: string,
-  caller: Caller,
-  request: FastifyRequest,
-  deps: AppDeps,
-): Promise<void> {
-  const refusal = refusalOf(route.access, caller)
-  if (refusal === undefined) return
-  await deps.events.denied({ route: name, caller, code: refusal.code, requestId: request.id })
-  throw refusal
+/** The response closes with its connection; the request does as soon as its body is read. */
+function goneSignal({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  raw.once('close', () => gone.abort())
+  return gone.signal
 }
 
-function refusalOf(access: RouteAccess, caller: Caller): DomainError | undefined {
-  if (access === 'open') return undefined
-  if (caller.kind === 'anonymous') {
-    return caller.refused === undefined
-      ? new DomainError('client_certificate_required', 'this route answers holders of a client certificate only', {
-          hint: 'agents: vcc-agent join; people: vcc-pki configure --client-cert FILE',
-        })
-      : new DomainError('client_certificate_refused', `the client certificate is not accepted: ${caller.refused}`)
-  }
-  if (access === 'agent') {
-    return caller.kind === 'agent' ? undefined : new DomainError('not_allowed', 'this route answers agents only')
-  }
-  if (caller.kind === 'admin' && caller.permissions.has(access)) return undefined
-  return new DomainError('not_allowed', `this needs the permission ${access}`)
+function answerFailure(error: unknown, request: FastifyRequest, reply: FastifyReply, deps: AppDeps): void {
+  const document = problemFor(error, request.id)
+  if (document.status >= 500) deps.events.failed({ route: routeOf(request), requestId: request.id }, error)
+  if (document.status === 429) reply.header('retry-after', '1')
+  reply.code(document.status).type('application/problem+json').header('cache-control', 'no-store').send(document)
 }
 
-/** Bodies are taken as they are; path and query text is converted to the numbers and booleans its schema names. */
-function validator(schema: object, httpPart: string | undefined) {
-  const compiled = Compile(schema)
-  return (value: unknown) => {
-    const given = httpPart === 'body' ? value : Value.Convert(schema, value)
-    if (compiled.Check(given)) return { value: given }
-    const faults = compiled
-      .Errors(given)
-      .slice(0, 20)
-      .map((fault) => ({ at: `${httpPart ?? 'request'}${fault.instancePath}`, message: fault.message }))
-    return { error: new DomainError('request_invalid', `${httpPart ?? 'request'} does not fit its schema`, { faults }) }
-  }
+function routeOf(request: FastifyRequest): string {
+  const config = request.routeOptions.config as RouteConfig | undefined // as `mount` wrote it, where it did
+  return config?.name ?? 'unknown'
+}
+
+/** What is no HTTP gets one answer and the end of the connection. */
+function refuseGarbage(socket: { writable: boolean; end: (text: string) => void; destroy: () => void }): void {
+  if (!socket.writable) return socket.destroy()
+  const body = JSON.stringify(problem('request_invalid', randomUUID(), 'this is not an HTTP request we can read'))
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+  )
 }

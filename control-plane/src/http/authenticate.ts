@@ -11,7 +11,7 @@ import {
   X509Error,
 } from '@vcc/x509'
 import type { Authorities, Authority } from '../authority/authority.ts'
-import { certificateByIssuerAndSerial } from '../certificates/store.ts'
+import { type CertificateRow, certificateByIssuerAndSerial } from '../certificates/store.ts'
 import type { ReadAccess } from '../database/access.ts'
 import type { Installation } from '../installation/installation.ts'
 import { instanceById } from '../registry/instances-store.ts'
@@ -26,73 +26,114 @@ export interface AuthenticateDeps {
   readonly now: () => Date
 }
 
-/**
- * Who is at the other end of a TLS connection, by the certificate it showed.
- *
- * Judged anew for every request: path and validity, that the issuer's profile may speak for this kind of caller, that
- * the certificate is one we issued and is not revoked, and that the instance is still registered. What fails is an
- * anonymous caller with a reason, so that open routes answer all the same.
- */
-export async function authenticate(socket: TLSSocket, deps: AuthenticateDeps): Promise<Caller> {
-  const peer = await identify(socket, deps)
-  if (peer === undefined) return { kind: 'anonymous', refused: undefined }
-  if ('refused' in peer) return refused(peer.refused)
-  const { uri, leaf, issuer } = peer
-  if (issuer.profile === 'admin-ca') return adminCaller(uri, leaf, deps)
-  if (issuer.profile === 'services-ca' || issuer.profile === 'external-ca') return agentCaller(uri, leaf, issuer, deps)
-  return refused(`the ${issuer.name} does not vouch for callers of the API`)
+export interface Authenticator {
+  /**
+   * Who is at the other end of a TLS connection, by the certificate it showed.
+   *
+   * Judged anew for every request: path and validity, that the issuer's profile may speak for this kind of caller,
+   * that the certificate is one we issued and is not revoked, and that the instance is still registered. What fails is
+   * an anonymous caller with a reason, so that open routes answer all the same.
+   */
+  readonly callerOf: (socket: TLSSocket) => Promise<Caller>
+  /** The one MQTT client id a connection may use: its instance, or `control` for the control plane itself. */
+  readonly mqttClientIdOf: (socket: TLSSocket) => Promise<string | undefined>
 }
 
-/** The one MQTT client id a connection may use: its instance, or `control` for the control plane itself. */
-export async function mqttClientId(socket: TLSSocket, deps: AuthenticateDeps): Promise<string | undefined> {
-  const peer = await identify(socket, deps)
-  if (peer === undefined || 'refused' in peer) return undefined
-  if (peer.issuer.profile === 'control-ca') {
-    return peer.uri === `spiffe://${deps.installation.trustDomain}/control` ? CONTROL_CLIENT_ID : undefined
+export function createAuthenticator(deps: AuthenticateDeps): Authenticator {
+  const verified = new WeakMap<TLSSocket, Shown>()
+  const identify = async (socket: TLSSocket): Promise<Peer | { refused: string } | undefined> => {
+    if (socket.isSessionReused()) return { refused: 'the session was resumed' }
+    try {
+      const shown = shownOn(socket, verified, deps)
+      return shown === undefined || 'refused' in shown ? shown : await standing(shown, deps)
+    } catch (error) {
+      if (error instanceof X509Error) return { refused: `${error.message} [${error.code}]` }
+      throw error
+    }
   }
-  const caller = await authenticate(socket, deps)
-  return caller.kind === 'agent' ? caller.instance : undefined
+  const callerOf = async (socket: TLSSocket): Promise<Caller> => {
+    const peer = await identify(socket)
+    if (peer === undefined) return { kind: 'anonymous', refused: undefined }
+    if ('refused' in peer) return refused(peer.refused)
+    const { profile, name } = peer.issuer
+    if (profile === 'admin-ca') return adminCaller(peer, deps)
+    if (profile === 'services-ca' || profile === 'external-ca') return agentCaller(peer, deps)
+    return refused(`the ${name} does not vouch for callers of the API`)
+  }
+  return {
+    callerOf,
+    async mqttClientIdOf(socket) {
+      const peer = await identify(socket)
+      if (peer === undefined || 'refused' in peer) return undefined
+      if (peer.issuer.profile === 'control-ca') {
+        return peer.uri === `spiffe://${deps.installation.trustDomain}/control` ? CONTROL_CLIENT_ID : undefined
+      }
+      const caller = await callerOf(socket)
+      return caller.kind === 'agent' ? caller.instance : undefined
+    },
+  }
+}
+
+/** The certificate of a connection, its path verified for the instants between `from` and `until`. */
+interface Shown {
+  readonly leaf: Certificate
+  readonly uri: string
+  readonly issuerCaId: string
+  readonly from: Date
+  readonly until: Date
 }
 
 interface Peer {
   readonly leaf: Certificate
-  readonly issuer: Authority
   readonly uri: string
+  readonly issuer: Authority
+  readonly row: CertificateRow
 }
 
-/** Nothing when no certificate was shown. */
-async function identify(socket: TLSSocket, deps: AuthenticateDeps): Promise<Peer | { refused: string } | undefined> {
-  if (socket.isSessionReused()) return { refused: 'the session was resumed' }
+/** Nothing when no certificate was shown. Signatures are checked once per connection, time at every question. */
+function shownOn(
+  socket: TLSSocket,
+  verified: WeakMap<TLSSocket, Shown>,
+  deps: AuthenticateDeps,
+): Shown | { refused: string } | undefined {
+  const at = deps.now()
+  const known = verified.get(socket)
+  if (known !== undefined && known.from <= at && at <= known.until) return known
   const [leafDer] = peerChain(socket)
   if (leafDer === undefined) return undefined
   if (!socket.authorized) return { refused: authorizationError(socket) }
-  try {
-    return await judge(decodeCertificate(leafDer), deps)
-  } catch (error) {
-    if (error instanceof X509Error) return { refused: `${error.message} [${error.code}]` }
-    throw error
-  }
-}
-
-async function judge(leaf: Certificate, deps: AuthenticateDeps): Promise<Peer | { refused: string }> {
+  const leaf = decodeCertificate(leafDer)
   const issuer = deps.authorities.all().find((one) => isIssuerOf(one, leaf))
   if (issuer === undefined) return { refused: 'it is not a certificate of one of our CAs' }
   const root = deps.authorities.root('mesh-root').certificate
-  validateChain([leaf.der, issuer.certificate.der], { anchors: [root], at: deps.now(), eku: OID.clientAuth })
-  const row = await deps.database.read(() => certificateByIssuerAndSerial(issuer.caId, leaf.serialHex))
-  if (row?.state !== 'issued') return { refused: 'no certificate of this serial was issued' }
-  if (row.revoked_at !== null) return { refused: 'it is revoked' }
-  return { leaf, issuer, uri: uriIdentityOf(leaf) }
+  validateChain([leaf.der, issuer.certificate.der], { anchors: [root], at, eku: OID.clientAuth })
+  const path = [leaf, issuer.certificate, root]
+  const from = new Date(Math.max(...path.map((one) => one.notBefore.getTime())))
+  const until = new Date(Math.min(...path.map((one) => one.notAfter.getTime())))
+  const shown = { leaf, uri: uriIdentityOf(leaf), issuerCaId: issuer.caId, from, until }
+  verified.set(socket, shown)
+  return shown
 }
 
-function adminCaller(uri: string, leaf: Certificate, deps: AuthenticateDeps): Caller {
+/** What may have changed since: the CA, and what is on record of the certificate. */
+async function standing(shown: Shown, deps: AuthenticateDeps): Promise<Peer | { refused: string }> {
+  const { leaf, uri, issuerCaId } = shown
+  const issuer = deps.authorities.all().find((one) => one.caId === issuerCaId)
+  if (issuer === undefined) return { refused: 'it is not a certificate of one of our CAs' }
+  const row = await deps.database.read(() => certificateByIssuerAndSerial(issuerCaId, leaf.serialHex))
+  if (row?.state !== 'issued') return { refused: 'no certificate of this serial was issued' }
+  if (row.revoked_at !== null) return { refused: 'it is revoked' }
+  return { leaf, uri, issuer, row }
+}
+
+function adminCaller({ uri, leaf }: Peer, deps: AuthenticateDeps): Caller {
   const prefix = `spiffe://${deps.installation.trustDomain}/admin/`
   const ref = uri.startsWith(prefix) ? uri.slice(prefix.length) : undefined
   if (ref === undefined || ref !== commonName(leaf)) return refused('it does not name an admin')
   return { kind: 'admin', ref, serialHex: leaf.serialHex, permissions: ADMIN_PERMISSIONS } satisfies AdminCaller
 }
 
-async function agentCaller(uri: string, leaf: Certificate, issuer: Authority, deps: AuthenticateDeps): Promise<Caller> {
+async function agentCaller({ uri, leaf, issuer, row }: Peer, deps: AuthenticateDeps): Promise<Caller> {
   const parts = workloadOf(uri)
   if (parts === undefined) return refused('it does not name a service')
   const { id, trustDomain, organization, service } = parts
@@ -100,16 +141,11 @@ async function agentCaller(uri: string, leaf: Certificate, issuer: Authority, de
   if (!issuer.grants.organizations.includes(organization))
     return refused('its issuer may not vouch for this organisation')
   const instance = commonName(leaf)
-  const row = instance === undefined ? undefined : await deps.database.read(() => instanceById(instance))
-  if (row?.state !== 'active') return refused('the instance is not registered, or no longer')
-  return {
-    kind: 'agent',
-    instance: row.instance_id,
-    id,
-    organization,
-    service,
-    serialHex: leaf.serialHex,
-  } satisfies AgentCaller
+  if (instance === undefined || instance !== row.instance_id) return refused('it was not issued to this instance')
+  const registered = await deps.database.read(() => instanceById(instance))
+  if (registered?.state !== 'active' || registered.service_id !== row.service_id)
+    return refused('the instance is not registered, or no longer')
+  return { kind: 'agent', instance, id, organization, service, serialHex: leaf.serialHex } satisfies AgentCaller
 }
 
 function workloadOf(uri: string) {

@@ -9,6 +9,8 @@ export const PROBLEMS = {
   route_unknown: { status: 404, title: 'There is no such route' },
   internal: { status: 500, title: 'Internal error' },
   unavailable: { status: 503, title: 'Not available at the moment' },
+  clock_behind: { status: 503, title: 'The clock of the control plane stands behind its own records' },
+  too_many_requests: { status: 429, title: 'Too many requests from there' },
 
   client_certificate_required: { status: 401, title: 'A client certificate is required' },
   client_certificate_refused: { status: 401, title: 'The client certificate is not accepted' },
@@ -35,7 +37,6 @@ export const PROBLEMS = {
   service_name_invalid: { status: 400, title: 'The service name is not acceptable' },
   service_not_in_matrix: { status: 403, title: 'The policy in force has no entry for this service' },
   service_invalid: { status: 400, title: 'The registration is not acceptable' },
-  service_referenced: { status: 409, title: 'The service still has live instances' },
   instance_unknown: { status: 404, title: 'No such instance' },
   no_policy: { status: 409, title: 'No policy is in force yet' },
   policy_invalid: { status: 400, title: 'The matrix is not acceptable' },
