@@ -24,6 +24,8 @@ export type InboxDeps = EnrolDeps &
     readonly signer: JwsSigner
     readonly anchors: () => readonly Certificate[]
     readonly publish: (topic: string, payload: string, retain: boolean) => Promise<boolean>
+    /** Whether one more message of this instance may be looked at: each costs signature checks and a commit. */
+    readonly admit: (instance: string) => boolean
     readonly events: {
       readonly refused: (fact: { instance: string; kind: string; code: string }) => void
       readonly failed: (fact: { instance: string; kind: string }, cause: unknown) => void
@@ -46,6 +48,9 @@ export function createInbox(deps: InboxDeps): Inbox {
   const window = new ReplayWindow()
 
   const open = <K extends UpKind>(jws: string, purpose: K, instance?: string): VerifiedEnvelope<K> => {
+    if (instance !== undefined && !deps.admit(instance)) {
+      throw new DomainError('too_many_requests', 'this instance sends more than it has to')
+    }
     try {
       const now = deps.now()
       const context = { anchors: deps.anchors(), now, purpose }

@@ -82,6 +82,8 @@ export interface IssueDeps {
   readonly installation: { readonly oidArc: string; readonly statusUrl: string }
   /** Names this run of this process in the intents it owns. */
   readonly owner: string
+  /** Told of each certificate once it is durable. */
+  readonly onIssued?: (fact: { cause: string; authority: string }) => void
   readonly now: () => Date
 }
 
@@ -148,6 +150,7 @@ async function signIntent(order: CertificateOrder, tbs: Tbs, intent: Intent, dep
   try {
     const der = await signTbs(tbs, issuer.signer)
     await deps.database.runUnit(() => completeIntent(order, intent, der, deps))
+    deps.onIssued?.({ cause: order.record.cause, authority: issuer.name })
     return { certificate: decodeCertificate(der), issuingCaId: issuer.caId }
   } catch (error) {
     // Where even this cannot be written, the intent stays open and is resolved once its lease has ended.

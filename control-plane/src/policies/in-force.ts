@@ -8,6 +8,7 @@ import {
   parseMatrix,
 } from '@vcc/policy'
 import type { ReadAccess } from '../database/access.ts'
+import { DomainError } from '../errors.ts'
 import type { Installation } from '../installation/installation.ts'
 import { type ServiceRow, servicesOf } from '../registry/store.ts'
 import { latestPolicy } from './store.ts'
@@ -21,6 +22,23 @@ export interface PolicyInForce {
   readonly notices: readonly Notice[]
 }
 
+export interface PolicyReader {
+  /** As it was read last. */
+  readonly inForce: () => PolicyInForce | undefined
+  readonly read: () => Promise<void>
+}
+
+/** Keeps the compiled policy at hand; whoever changes matrix or registry has it read anew. */
+export async function policyReader(installation: Installation, database: ReadAccess): Promise<PolicyReader> {
+  let current = await readPolicyInForce(installation, database)
+  return {
+    inForce: () => current,
+    async read() {
+      current = await readPolicyInForce(installation, database)
+    },
+  }
+}
+
 /** Reads and compiles what is in force; after each change of the matrix, or of services without an agent. */
 export async function readPolicyInForce(
   installation: Installation,
@@ -32,7 +50,7 @@ export async function readPolicyInForce(
   })
   if (policy === undefined) return undefined
   const parsed = parseMatrix(policy.yaml, { organization, known: services.map((one) => one.service_name) })
-  if (!parsed.ok) throw new Error(`policy ${policy.version} in the database no longer parses`)
+  if (!parsed.ok) throw new DomainError('policy_invalid', `policy ${policy.version} in the database no longer parses`)
   const compiled = compileFor(parsed.matrix, policy.version, services, installation)
   const { version, yaml } = policy
   return { version, yaml, compiled, index: indexPolicy(compiled), notices: parsed.notices }

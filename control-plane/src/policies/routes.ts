@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { PolicyApplied, PolicyDiff, PolicyVersion } from '@vcc/api'
 import { decideDial, explain, PolicyError, resolveWorkload } from '@vcc/policy'
-import { isoOf, isoOrNull } from '../epoch.ts'
+import { epochSeconds, isoOf } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
 import type { Handlers } from '../http/handlers.ts'
 import { activeInstances } from '../registry/instances-store.ts'
-import { type RegistryRouteDeps, standingOf } from '../registry/routes.ts'
+import { marksOf, type RegistryRouteDeps } from '../registry/routes.ts'
 import { servicesOf } from '../registry/store.ts'
-import { isConnected, isInForce } from '../registry/view.ts'
-import { untilAll } from '../wait.ts'
+import { isConnected, isInForce, reportOf } from '../registry/view.ts'
+import { untilNone } from '../wait.ts'
 import { applyMatrix, type PolicyDeps, type Proposal, propose, rollBack } from './apply.ts'
 import { type PolicyRow, policyHistory, policyVersion } from './store.ts'
 
@@ -70,36 +70,28 @@ async function appliedView(
   deps: PolicyRouteDeps,
 ): Promise<PolicyApplied> {
   const organization = deps.installation.homeOrganization
-  const look = () =>
-    deps.database.read(function* () {
-      const instances = yield* activeInstances(organization)
-      const services = yield* servicesOf(organization)
-      return { instances, services, standing: yield* standingOf(instances, deps) }
+  const notYet = async () => {
+    const { instances, marks } = await deps.database.read(function* () {
+      return { instances: yield* activeInstances(organization), marks: yield* marksOf() }
     })
-  const all = (await look()).instances.map((one) => one.instance_id)
-  const pending = await untilAll(
-    all,
-    async (instance) => {
-      const { instances, standing } = await look()
-      const row = instances.find((one) => one.instance_id === instance)
-      return row === undefined || isInForce(row, standing)
-    },
-    { seconds: waitSeconds ?? WAIT_SECONDS, signal },
-  )
-  const { instances, services, standing } = await look()
+    total = instances.length
+    return instances.filter((one) => !isInForce(one, marks))
+  }
+  let total = 0
+  const pending = await untilNone(notYet, { seconds: waitSeconds ?? WAIT_SECONDS, signal })
+  const services = await deps.database.read(() => servicesOf(organization))
   return {
     version: applied.version,
     changed: applied.changed,
-    in_force: all.length - pending.length,
-    of: all.length,
-    pending: instances
-      .filter((one) => pending.includes(one.instance_id))
-      .map((one) => ({
-        instance_id: one.instance_id,
-        service: services.find((service) => service.service_id === one.service_id)?.service_name ?? '',
-        connected: isConnected(one, standing.now),
-        enforce_until: isoOrNull(standing.documents.get(one.instance_id)?.enforce_until ?? null),
-      })),
+    in_force: total - pending.length,
+    of: total,
+    pending: pending.map((one) => ({
+      instance_id: one.instance_id,
+      service: services.find((service) => service.service_id === one.service_id)?.service_name ?? '',
+      connected: isConnected(one, epochSeconds(deps.now())),
+      // Of the state it says it works on: what was signed for it since has not reached it.
+      enforce_until: reportOf(one)?.agent?.enforceUntil ?? null,
+    })),
     diff: diffView(applied.proposal),
   }
 }

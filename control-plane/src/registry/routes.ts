@@ -1,5 +1,5 @@
 import type { MeshStatus } from '@vcc/api'
-import { many, query, type Unit } from '../database/unit.ts'
+import type { Unit } from '../database/unit.ts'
 import { createToken, DEFAULT_TOKEN_LIFETIME_SECONDS, tokens, withdraw } from '../enrolment/tokens.ts'
 import { epochSeconds, isoOf } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
@@ -8,12 +8,26 @@ import { decodeCursor, encodeCursor } from '../http/cursor.ts'
 import type { Handlers, RequestContext } from '../http/handlers.ts'
 import type { Installation } from '../installation/installation.ts'
 import type { PolicyInForce } from '../policies/in-force.ts'
-import { agentRows, fleetRow } from '../state/store.ts'
-import { untilAll } from '../wait.ts'
-import { activeInstances, demandRenewal, type InstanceRow, instanceById } from './instances-store.ts'
+import { agentMarks, fleetRow } from '../state/store.ts'
+import { untilNone } from '../wait.ts'
+import {
+  activeInstances,
+  demandRenewal,
+  type InstanceRow,
+  instanceById,
+  latestCertificates,
+} from './instances-store.ts'
 import { deregisterInstance, deregisterService, findService, type RegistryDeps, registerService } from './services.ts'
 import { type ServiceRow, serviceById, servicePage, servicesOf } from './store.ts'
-import { instanceView, isConnected, isInForce, type Standing, serviceHealthView, serviceView } from './view.ts'
+import {
+  instanceView,
+  isConnected,
+  isInForce,
+  type Standing,
+  type StateMarks,
+  serviceHealthView,
+  serviceView,
+} from './view.ts'
 
 export interface RegistryRouteDeps extends RegistryDeps {
   readonly installation: Installation
@@ -47,7 +61,7 @@ export function registryRoutes(deps: RegistryRouteDeps): Pick<Handlers, Registry
   const read = <T>(work: (standing: Standing, instances: readonly InstanceRow[]) => Unit<T>) =>
     deps.database.read(function* () {
       const instances = yield* activeInstances(organization)
-      return yield* work(yield* standingOf(instances, deps), instances)
+      return yield* work(yield* standingOf(deps), instances)
     })
 
   return {
@@ -181,26 +195,27 @@ async function rotate(
   deps: RegistryRouteDeps,
 ) {
   const organization = deps.installation.homeOrganization
-  if ((body.service === undefined) === (body.all !== true)) {
+  const { service: name } = body
+  if ((name === undefined) === (body.all !== true)) {
     throw new DomainError('request_invalid', 'name a service, or say all: true')
   }
-  const { name } = { name: body.service }
   const service = name === undefined ? undefined : await deps.database.read(() => findService(name, organization))
   const at = epochSeconds(deps.now()) + 1
   const before = await deps.database.read(() => activeInstances(organization))
   const serialBefore = new Map(before.map((one) => [one.instance_id, one.latest_serial]))
   const concerned = await deps.database.runUnit(() => demandRenewal(organization, service?.service_id, at))
   await deps.onChange()
-  const pending = await untilAll(
-    concerned,
-    async (instance) => {
-      const row = await deps.database.read(() => instanceById(instance))
-      return (
-        row !== undefined && row.latest_serial !== serialBefore.get(instance) && row.served_serial === row.latest_serial
-      )
-    },
-    { seconds: body.wait_seconds ?? ROTATION_WAIT_SECONDS, signal: context.signal },
-  )
+  const notYet = async () => {
+    const rows = new Map(
+      (await deps.database.read(() => activeInstances(organization))).map((row) => [row.instance_id, row]),
+    )
+    return concerned.filter((instance) => {
+      const row = rows.get(instance)
+      return row?.latest_serial === serialBefore.get(instance) || row?.served_serial !== row?.latest_serial
+    })
+  }
+  const limit = { seconds: body.wait_seconds ?? ROTATION_WAIT_SECONDS, signal: context.signal }
+  const pending = await untilNone(notYet, limit)
   return {
     issued_after: isoOf(at),
     renewed: concerned.length - pending.length,
@@ -210,31 +225,21 @@ async function rotate(
 }
 
 /** What views judge against, read in the unit of the rows that are shown. */
-export function* standingOf(
-  instances: readonly InstanceRow[],
-  deps: Pick<RegistryRouteDeps, 'installation' | 'policyInForce' | 'now'>,
-): Unit<Standing> {
-  const ends = yield* many(
-    query
-      .selectFrom('certificates')
-      .innerJoin('agents', (join) =>
-        join
-          .onRef('agents.latest_issuing_ca_id', '=', 'certificates.issuing_ca_id')
-          .onRef('agents.latest_serial', '=', 'certificates.serial_number'),
-      )
-      .select(['agents.instance_id', 'certificates.expires_at'])
-      .where('agents.organization_id', '=', deps.installation.homeOrganization)
-      .limit(20_000),
-  )
-  const documents = instances.length === 0 ? [] : yield* agentRows()
+function* standingOf(deps: Pick<RegistryRouteDeps, 'installation' | 'policyInForce' | 'now'>): Unit<Standing> {
+  const certificates = yield* latestCertificates(deps.installation.homeOrganization)
   return {
     trustDomain: deps.installation.trustDomain,
     policy: deps.policyInForce()?.index,
-    fleet: yield* fleetRow(),
-    documents: new Map(documents.map((row) => [row.instance_id, row])),
-    expiry: new Map(ends.map((row) => [row.instance_id, row.expires_at])),
+    ...(yield* marksOf()),
+    expiry: new Map(certificates.map((row) => [row.instance_id, row.expires_at])),
     now: epochSeconds(deps.now()),
   }
+}
+
+/** What agents have to acknowledge, read in the unit of their rows. */
+export function* marksOf(): Unit<StateMarks> {
+  const documents = yield* agentMarks()
+  return { fleet: yield* fleetRow(), documents: new Map(documents.map((mark) => [mark.instance_id, mark])) }
 }
 
 function instancesOf(service: ServiceRow, instances: readonly InstanceRow[]): readonly InstanceRow[] {

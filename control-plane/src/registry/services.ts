@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { ServiceRegistration } from '@vcc/api'
 import { canonicalJson } from '@vcc/mesh'
 import { canonicalServiceName, PolicyError } from '@vcc/policy'
-import { decodePem } from '@vcc/x509'
+import { decodeCertificate, decodePem, X509Error } from '@vcc/x509'
 import { type AuditDeps, appendAudit } from '../audit/append.ts'
 import type { UnitAccess } from '../database/access.ts'
 import { isUniqueViolation } from '../database/errors.ts'
@@ -19,6 +19,8 @@ export interface RegistryDeps {
   readonly audit: AuditDeps
   /** What agents should know has changed. */
   readonly onChange: () => Promise<void>
+  /** Their connections end at once. */
+  readonly onRetired: (instances: readonly string[]) => void
   readonly now: () => Date
 }
 
@@ -70,12 +72,13 @@ export async function registerService(
 
 /** Its instances get neither certificates nor state from now on. @throws {DomainError} `service_unknown` */
 export async function deregisterService(idOrName: string, context: Context, deps: RegistryDeps): Promise<void> {
-  await deps.database.runUnit(function* (): Unit<void> {
+  const retired = await deps.database.runUnit(function* (): Unit<readonly string[]> {
     const service = yield* findService(idOrName, context.organization)
     yield* markDeregistered(service.service_id, epochSeconds(deps.now()))
-    yield* retireInstancesOf(service.service_id)
     yield* auditRegistry(service.service_id, 'service', context, deps)
+    return yield* retireInstancesOf(service.service_id)
   })
+  deps.onRetired(retired)
   await deps.onChange()
 }
 
@@ -86,6 +89,7 @@ export async function deregisterInstance(instance: string, context: Context, dep
     if (!wasActive) throw new DomainError('instance_unknown', `there is no instance ${instance}`)
     yield* auditRegistry(instance, 'agent', context, deps)
   })
+  deps.onRetired([instance])
   await deps.onChange()
 }
 
@@ -143,11 +147,27 @@ function externalAddress({ address, trust }: ServiceRegistration): ExternalAddre
   }
   if (trust.kind === 'pin') return { ...parsed, tls: { trust: 'spki', spkiSha256: trust.spkiSha256 } }
   if (trust.kind === 'ca') {
-    const ca = decodePem(trust.caPem, 'CERTIFICATE').map((der) => Buffer.from(der).toString('base64'))
-    return { ...parsed, tls: { trust: 'ca', ca, dnsName: trust.dnsName } }
+    if (!DNS_NAME.test(trust.dnsName)) throw new DomainError('service_invalid', `${trust.dnsName} is not a DNS name`)
+    return { ...parsed, tls: { trust: 'ca', ca: certificatesOf(trust.caPem), dnsName: trust.dnsName } }
   }
   if (parsed.host !== '127.0.0.1' && parsed.host !== '::1') {
     throw new DomainError('service_invalid', 'plain is for loopback addresses only')
   }
   return { ...parsed, tls: { trust: 'plain' } }
 }
+
+/** Read as agents will read them: what cannot be, is refused here and not there. */
+function certificatesOf(pem: string): string[] {
+  try {
+    const all = decodePem(pem, 'CERTIFICATE').map(decodeCertificate)
+    if (all.length > MAX_CAS) throw new DomainError('service_invalid', `trust takes at most ${MAX_CAS} CAs`)
+    return all.map(({ der }) => Buffer.from(der).toString('base64'))
+  } catch (cause) {
+    if (!(cause instanceof X509Error)) throw cause
+    throw new DomainError('service_invalid', `the CA of trust cannot be read: ${cause.message}`, { cause })
+  }
+}
+
+/** As signed state takes them: what it would refuse must not get into the registry. */
+const DNS_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/
+const MAX_CAS = 8

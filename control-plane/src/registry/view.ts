@@ -2,18 +2,22 @@ import type { Instance, Service, ServiceHealth } from '@vcc/api'
 import type { StatusBody } from '@vcc/mesh'
 import { type PolicyIndex, workloadId } from '@vcc/policy'
 import { isoOf, isoOrNull } from '../epoch.ts'
-import type { StateRow } from '../state/store.ts'
+import type { StateMark } from '../state/store.ts'
 import { type Address, formatAddress } from './addresses.ts'
 import type { InstanceRow } from './instances-store.ts'
 import type { ServiceRow } from './store.ts'
 
+/** What is published at the moment. */
+export interface StateMarks {
+  readonly fleet: StateMark | undefined
+  /** By instance. */
+  readonly documents: ReadonlyMap<string, StateMark>
+}
+
 /** What instances are judged against. */
-export interface Standing {
+export interface Standing extends StateMarks {
   readonly trustDomain: string
   readonly policy: PolicyIndex | undefined
-  readonly fleet: StateRow | undefined
-  /** By instance. */
-  readonly documents: ReadonlyMap<string, StateRow>
   /** End of each instance's latest certificate. */
   readonly expiry: ReadonlyMap<string, number>
   readonly now: number
@@ -48,13 +52,14 @@ export function isConnected(row: InstanceRow, now: number): boolean {
 }
 
 /** Whether the agent acknowledged exactly what is published for it: hash and all. */
-export function isInForce(row: InstanceRow, standing: Pick<Standing, 'fleet' | 'documents'>): boolean {
-  const document = standing.documents.get(row.instance_id)
+export function isInForce(row: InstanceRow, marks: StateMarks): boolean {
+  const document = marks.documents.get(row.instance_id)
   return (
     document !== undefined &&
     row.acknowledged_agent_hash === document.content_hash &&
     row.acknowledged_agent_generation === document.generation &&
-    row.acknowledged_fleet_hash === standing.fleet?.content_hash
+    row.acknowledged_epoch === document.epoch &&
+    row.acknowledged_fleet_hash === marks.fleet?.content_hash
   )
 }
 
@@ -117,6 +122,7 @@ function healthOf(row: InstanceRow): 'ok' | 'failing' | 'unknown' {
   return state === undefined ? 'unknown' : HEALTH[state]
 }
 
-function reportOf(row: InstanceRow): StatusBody | undefined {
+/** The last status of an instance, as it was verified. */
+export function reportOf(row: InstanceRow): StatusBody | undefined {
   return row.last_report === null ? undefined : (JSON.parse(row.last_report) as StatusBody) // verified, then written
 }

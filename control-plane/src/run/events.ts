@@ -26,6 +26,7 @@ export const controlEvents = defineEvents({
   broker_client_connected: event<{ clientId: string }>('debug', 'client connected to the embedded broker'),
   broker_client_disconnected: event<{ clientId: string }>('debug', 'client left the embedded broker'),
   broker_client_refused: event<{ clientId: string; why: string }>('warn', 'the embedded broker refused a client'),
+  broker_failed: event('error', 'the embedded broker could not do its work'),
   identity_renewed: event<{ kind: string; serialHex: string }>('info', 'certificate of a listener renewed'),
   intents_orphaned: event<{ count: number }>('warn', 'open issuance intents became orphans'),
   job_failed: event<{ job: string }>('error', 'a scheduled job failed'),

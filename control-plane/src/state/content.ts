@@ -13,7 +13,7 @@ export interface Endpoints {
   readonly broker: readonly string[]
 }
 
-/** What every agent needs. Only CAs that may vouch for services are in the issuer table. */
+/** What every agent needs, in the one order it is signed in. Only CAs that may vouch for services are in the issuer table. */
 export function fleetContent(installation: Installation, authorities: readonly Authority[]): FleetContent {
   return {
     trust: installation.trustStatement,
@@ -24,8 +24,9 @@ export function fleetContent(installation: Installation, authorities: readonly A
         certificate: Buffer.from(one.certificate.der).toString('base64'),
         organizations: [...one.grants.organizations],
         classes: [...one.grants.classes],
-        purposes: ['service'],
-      })),
+        purposes: ['service' as const],
+      }))
+      .toSorted((a, b) => (a.spkiSha256 < b.spkiSha256 ? -1 : 1)),
     denials: [],
     revocations: [],
     releases: [],
@@ -85,8 +86,12 @@ export interface ExternalAddress {
 }
 
 function meshAddresses(service: ServiceRow, inputs: AgentInputs): Upstream['addresses'] {
-  return (inputs.instances.get(service.service_id) ?? []).flatMap((instance) => {
+  const all = (inputs.instances.get(service.service_id) ?? []).flatMap((instance) => {
     const addresses = JSON.parse(instance.addresses) as { host: string; port: number }[] // written by the registry
     return addresses.map(({ host, port }) => ({ instance: instance.instance_id, host, port }))
   })
+  return all.slice(0, MAX_ADDRESSES)
 }
+
+/** As many as a document takes of one upstream: more of them must not keep its callers from their state. */
+const MAX_ADDRESSES = 256

@@ -1,34 +1,37 @@
 import {
   type AgentContent,
   agentDocument,
-  canonicalJson,
   contentHash,
   FLEET_TOPICS,
   type FleetContent,
   fleetDelta,
   fleetDocument,
-  INLINE_DOCUMENT_BYTES,
   instanceTopics,
-  instantOf,
   type JwsSigner,
   type Lifetimes,
-  refreshOf,
   type Signed,
   type StateDocument,
 } from '@vcc/mesh'
 import { slicer, workloadId } from '@vcc/policy'
+import type { AuditDeps } from '../audit/append.ts'
 import type { Authorities } from '../authority/authority.ts'
+import { coalesced } from '../coalesced.ts'
 import type { UnitAccess } from '../database/access.ts'
-import { epochSeconds } from '../epoch.ts'
+import type { Unit } from '../database/unit.ts'
+import { DomainError } from '../errors.ts'
 import type { Installation } from '../installation/installation.ts'
 import type { PolicyInForce } from '../policies/in-force.ts'
 import { allActiveInstances, type InstanceRow } from '../registry/instances-store.ts'
 import { type ServiceRow, servicesOf } from '../registry/store.ts'
+import { auditPublished } from './audit.ts'
+import { assertClockForward } from './clock.ts'
 import { type AgentInputs, agentContent, type Endpoints, fleetContent } from './content.ts'
-import { agentRow, agentRows, fleetRow, replaceDocument, type StateRow } from './store.ts'
+import { createMailing, type Mailing, rowOf, signedRefresh } from './mailing.ts'
+import { agentMarks, agentRow, dropRetiredDocuments, fleetRow, replaceDocument, type StateRow } from './store.ts'
 
 export interface PublisherDeps {
   readonly database: UnitAccess
+  readonly audit: AuditDeps
   readonly installation: Installation
   readonly authorities: Authorities
   readonly endpoints: Endpoints
@@ -36,12 +39,17 @@ export interface PublisherDeps {
   readonly policyInForce: () => PolicyInForce | undefined
   /** To the broker; false while it is away, which is no fault: agents pull. */
   readonly publish: (topic: string, payload: string, retain: boolean) => Promise<boolean>
-  readonly events: { readonly published: (fact: { kind: string; generation: number; instances: number }) => void }
+  readonly events: {
+    readonly published: (fact: { kind: 'fleet' | 'agent'; generation: number; instances: number }) => void
+  }
   readonly now: () => Date
 }
 
 export interface Publisher {
-  /** Brings every document up to date with policy, registry and CAs, and publishes those that changed. */
+  /**
+   * Brings every document up to date with policy, registry and CAs, and publishes those that changed. One that cannot
+   * be made holds up no other; it is made by the next update.
+   */
   readonly update: () => Promise<void>
   /** All retained topics anew: the broker keeps nothing over its restart. */
   readonly republish: () => Promise<void>
@@ -49,7 +57,7 @@ export interface Publisher {
   readonly refreshFleet: () => Promise<void>
   /** Each agent's refresh, retained. */
   readonly refreshAgents: () => Promise<void>
-  /** What an agent that holds this is to be told. */
+  /** What an agent that holds this is to be told. @throws {DomainError} `unavailable`, `clock_behind` */
   readonly pull: (instance: string, held: { fleet: string | undefined; agent: string | undefined }) => Promise<Pulled>
 }
 
@@ -60,116 +68,142 @@ export interface Pulled {
 
 /** Taken for minutes; worked on for the outage budget. */
 const ACCEPT_SECONDS = 600
+/** Documents signed at a time: their commits share a flush, and the event loop has its turn between them. */
+const BATCH = 64
 
-/** Computes, signs, stores and publishes the signed state. One update runs at a time; a call meanwhile causes one more. */
+/** Computes, signs, stores and publishes the signed state. */
 export function createPublisher(deps: PublisherDeps): Publisher {
-  const lifetimes: Lifetimes = {
-    acceptSeconds: ACCEPT_SECONDS,
-    enforceSeconds: deps.installation.outageBudgetMs / 1000,
-  }
-  const update = coalesced(async () => {
-    await updateFleet(lifetimes, deps)
-    await updateAgents(lifetimes, deps)
-  })
+  const lifetimes = { acceptSeconds: ACCEPT_SECONDS, enforceSeconds: deps.installation.outageBudgetMs / 1000 }
+  const mailing = createMailing({ ...deps, lifetimes })
+  const context: Context = { ...deps, lifetimes, mailing }
+  const clockForward = () => deps.database.read(() => assertClockForward(deps.now()))
   return {
-    update,
+    update: coalesced(() => update(context)),
     async republish() {
-      const { fleet, agents } = await deps.database.read(function* () {
-        return { fleet: yield* fleetRow(), agents: yield* agentRows() }
+      await clockForward()
+      const fleet = await deps.database.read(fleetRow)
+      if (fleet !== undefined) await mailing.document(fleet)
+      await inBatches(await deps.database.read(agentMarks), async ({ instance_id }) => {
+        const row = await deps.database.read(() => agentRow(instance_id))
+        if (row !== undefined) await mailing.document(row)
       })
-      if (fleet !== undefined) await publishDocument(fleet, lifetimes, deps)
-      for (const row of agents) await publishDocument(row, lifetimes, deps)
     },
     async refreshFleet() {
+      await clockForward()
       const row = await deps.database.read(fleetRow)
-      if (row !== undefined) await publishRefresh(row, lifetimes, deps)
+      if (row !== undefined) await mailing.refresh(row)
     },
     async refreshAgents() {
-      for (const row of await deps.database.read(agentRows)) await publishRefresh(row, lifetimes, deps)
+      await clockForward()
+      await inBatches(await deps.database.read(agentMarks), mailing.refresh)
     },
     async pull(instance, held) {
       const { fleet, agent } = await deps.database.read(function* () {
+        yield* assertClockForward(deps.now())
         return { fleet: yield* fleetRow(), agent: yield* agentRow(instance) }
       })
-      if (fleet === undefined) throw new Error('there is no fleet document')
+      if (fleet === undefined) throw new DomainError('unavailable', 'the state of the fleet is being made')
       return {
-        fleet: await partOf(fleet, held.fleet, lifetimes, deps),
-        agent: agent && (await partOf(agent, held.agent, lifetimes, deps)),
+        fleet: await partOf(fleet, held.fleet, context),
+        agent: agent && (await partOf(agent, held.agent, context)),
       }
     },
   }
 }
 
-async function partOf(row: StateRow, held: string | undefined, lifetimes: Lifetimes, deps: PublisherDeps) {
-  const refresh = await signedRefresh(row, lifetimes, deps)
+interface Context extends PublisherDeps {
+  readonly lifetimes: Lifetimes
+  readonly mailing: Mailing
+}
+
+async function partOf(row: StateRow, held: string | undefined, context: Context) {
+  const refresh = await signedRefresh(row, context)
   return held === `${row.epoch}.${row.generation}` ? { refresh } : { document: row.jws, refresh }
 }
 
-async function updateFleet(lifetimes: Lifetimes, deps: PublisherDeps): Promise<void> {
-  const { installation } = deps
-  const before = await deps.database.read(fleetRow)
-  const input = {
-    trustDomain: installation.trustDomain,
-    epoch: installation.epoch,
-    generation: (before?.generation ?? 0) + 1,
-    content: fleetContent(installation, deps.authorities.all()),
-  }
-  const document = await fleetDocument(input, lifetimes, deps.signer, { now: deps.now() })
-  if (before?.content_hash === document.payload.contentHash) return
-  if (!(await store(document, null, deps))) return
-  await publishDocument(rowOf(document), lifetimes, deps)
+async function update(context: Context): Promise<void> {
+  const outcomes = await Promise.allSettled([updateFleet(context), updateAgents(context), dropRetired(context)])
+  const failures = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))
+  if (failures.length === 1) throw failures[0]
+  if (failures.length > 1) throw new AggregateError(failures, `${failures.length} parts of the state were not made`)
+}
+
+async function updateFleet(context: Context): Promise<void> {
+  const { installation, authorities, database, lifetimes, mailing, signer, now } = context
+  const before = await database.read(fleetRow)
+  const content = fleetContent(installation, authorities.all())
+  if (before?.content_hash === contentHash(content)) return
+  const { trustDomain, epoch } = installation
+  const input = { trustDomain, epoch, generation: (before?.generation ?? 0) + 1, content }
+  const document = await fleetDocument(input, lifetimes, signer, { now: now() })
+  if (!(await store(document, null, context))) return
+  await mailing.document(rowOf(document))
   if (before !== undefined) {
     const base = { generation: before.generation, content: JSON.parse(before.content) as FleetContent } // signed by us
-    const delta = await fleetDelta(base, input, lifetimes, deps.signer, { now: deps.now() })
-    await deps.publish(FLEET_TOPICS.delta, delta.jws, false)
+    const delta = await fleetDelta(base, input, lifetimes, signer, { now: now() })
+    await mailing.inline(FLEET_TOPICS.delta, delta.jws)
   }
-  deps.events.published({ kind: 'fleet', generation: input.generation, instances: 0 })
+  context.events.published({ kind: 'fleet', generation: input.generation, instances: 0 })
 }
 
-async function updateAgents(lifetimes: Lifetimes, deps: PublisherDeps): Promise<void> {
-  const policy = deps.policyInForce()
+async function updateAgents(context: Context): Promise<void> {
+  const { database, installation, audit } = context
+  const policy = context.policyInForce()
   if (policy === undefined) return
-  const known = await deps.database.read(function* () {
-    const services = yield* servicesOf(deps.installation.homeOrganization)
-    return { services, instances: yield* allActiveInstances(), rows: yield* agentRows() }
+  const known = await database.read(function* () {
+    const services = yield* servicesOf(installation.homeOrganization)
+    return { services, instances: yield* allActiveInstances() }
   })
-  const before = new Map(known.rows.map((row) => [row.instance_id, row]))
-  const inputs = inputsOf(policy, known.services, known.instances, deps)
+  const inputs = inputsOf(policy, known.services, known.instances, context)
   const services = new Map(known.services.map((service) => [service.service_id, service]))
   let changed = 0
-  for (const instance of known.instances) {
+  const failed = await inBatches(known.instances, async (instance) => {
     const service = services.get(instance.service_id)
-    if (service === undefined) continue
-    const row = before.get(instance.instance_id)
-    const held = row && (JSON.parse(row.content) as AgentContent) // signed by us
-    const content = agentContent(instance, service, inputs, held)
-    if (row !== undefined && row.content_hash === contentHash(content)) continue
-    changed += 1
-    await replaceAgent(instance, content, (row?.generation ?? 0) + 1, lifetimes, deps)
+    if (service !== undefined && (await updateAgent(instance, service, inputs, context))) changed += 1
+  }).catch((error: unknown) => error)
+  if (changed > 0) {
+    await database.runUnit(() => auditPublished({ documents: changed, policyVersion: policy.version }, audit))
+    context.events.published({ kind: 'agent', generation: policy.version, instances: changed })
   }
-  if (changed > 0) deps.events.published({ kind: 'agent', generation: policy.version, instances: changed })
+  if (failed !== undefined) throw failed
 }
 
-async function replaceAgent(
+/** Answers whether it changed. */
+async function updateAgent(
   instance: InstanceRow,
-  content: AgentContent,
-  generation: number,
-  lifetimes: Lifetimes,
-  deps: PublisherDeps,
-): Promise<void> {
-  const { trustDomain, epoch } = deps.installation
+  service: ServiceRow,
+  inputs: AgentInputs,
+  context: Context,
+): Promise<boolean> {
+  const { database, lifetimes, signer, mailing, now } = context
+  const { trustDomain, epoch } = context.installation
+  const row = await database.read(() => agentRow(instance.instance_id))
+  const held = row && (JSON.parse(row.content) as AgentContent) // signed by us
+  const content = agentContent(instance, service, inputs, held)
+  if (row?.content_hash === contentHash(content)) return false
+  const generation = (row?.generation ?? 0) + 1
   const input = { trustDomain, epoch, generation, content, instance: instance.instance_id }
-  const document = await agentDocument(input, lifetimes, deps.signer, { now: deps.now() })
-  if (await store(document, instance.organization_id, deps)) await publishDocument(rowOf(document), lifetimes, deps)
+  const document = await agentDocument(input, lifetimes, signer, { now: now() })
+  if (!(await store(document, instance.organization_id, context))) return false
+  await mailing.document(rowOf(document))
+  return true
+}
+
+/** Nothing of an instance that is not registered any more stays where it could be fetched. */
+async function dropRetired({ database, mailing }: Context): Promise<void> {
+  for (const instance of await database.runUnit(dropRetiredDocuments)) {
+    const { state, refresh } = instanceTopics(instance).down
+    await mailing.clear(state)
+    await mailing.clear(refresh)
+  }
 }
 
 function inputsOf(
   policy: PolicyInForce,
   services: readonly ServiceRow[],
   instances: readonly InstanceRow[],
-  deps: PublisherDeps,
+  { installation, endpoints }: PublisherDeps,
 ): AgentInputs {
-  const { installation, endpoints } = deps
   return {
     installation,
     endpoints,
@@ -182,66 +216,24 @@ function inputsOf(
 }
 
 /** Durable before it is published: an agent never holds what the database does not know. */
-function store(document: Signed<StateDocument>, organization: string | null, deps: PublisherDeps): Promise<boolean> {
-  return deps.database.runUnit(() => replaceDocument(rowOf(document), organization))
+function store(document: Signed<StateDocument>, organization: string | null, context: Context): Promise<boolean> {
+  const { database, mailing, audit, now } = context
+  const row = rowOf(document)
+  return database.runUnit(function* (): Unit<boolean> {
+    yield* assertClockForward(now())
+    const replaced = yield* replaceDocument(row, organization)
+    if (replaced && row.kind === 'fleet') yield* auditPublished({ fleet: row }, audit)
+    if (replaced) mailing.announce(row)
+    return replaced
+  })
 }
 
-function rowOf({ jws, payload }: Signed<StateDocument>): StateRow {
-  return {
-    kind: payload.kind,
-    instance_id: payload.instance ?? '',
-    epoch: payload.epoch,
-    generation: payload.generation,
-    content_hash: payload.contentHash,
-    content: canonicalJson(payload.content),
-    jws,
-    issued_at: epochSeconds(instantOf(payload.issuedAt)),
-    accept_until: epochSeconds(instantOf(payload.acceptUntil)),
-    enforce_until: epochSeconds(instantOf(payload.enforceUntil)),
+/** Works on all, so many at a time; what fails is thrown when the others are done. */
+async function inBatches<T>(all: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
+  const failures: unknown[] = []
+  for (let at = 0; at < all.length; at += BATCH) {
+    const outcomes = await Promise.allSettled(all.slice(at, at + BATCH).map(work))
+    failures.push(...outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : [])))
   }
-}
-
-/** Retained; a large document travels as its refresh alone, and agents pull it. */
-async function publishDocument(row: StateRow, lifetimes: Lifetimes, deps: PublisherDeps): Promise<void> {
-  const topic = row.kind === 'fleet' ? FLEET_TOPICS.snapshot : instanceTopics(row.instance_id).down.state
-  if (row.jws.length <= INLINE_DOCUMENT_BYTES) await deps.publish(topic, row.jws, true)
-  await publishRefresh(row, lifetimes, deps)
-}
-
-async function publishRefresh(row: StateRow, lifetimes: Lifetimes, deps: PublisherDeps): Promise<void> {
-  const topic = row.kind === 'fleet' ? FLEET_TOPICS.refresh : instanceTopics(row.instance_id).down.refresh
-  await deps.publish(topic, await signedRefresh(row, lifetimes, deps), true)
-}
-
-async function signedRefresh(row: StateRow, lifetimes: Lifetimes, deps: PublisherDeps): Promise<string> {
-  const target = {
-    kind: row.kind,
-    instance: row.kind === 'fleet' ? null : row.instance_id,
-    epoch: row.epoch,
-    generation: row.generation,
-    contentHash: row.content_hash,
-  }
-  return (await refreshOf(target, lifetimes, deps.signer, { now: deps.now() })).jws
-}
-
-/** One run at a time; calls during a run share the one that follows it. */
-function coalesced(run: () => Promise<void>): () => Promise<void> {
-  let current: Promise<void> | undefined
-  let next: Promise<void> | undefined
-  const start = (): Promise<void> => {
-    current = run().finally(() => {
-      current = undefined
-    })
-    return current
-  }
-  return () => {
-    if (current === undefined) return start()
-    next ??= current
-      .catch(() => {})
-      .then(() => {
-        next = undefined
-        return start()
-      })
-    return next
-  }
+  if (failures.length > 0) throw new AggregateError(failures, `${failures.length} of ${all.length} failed`)
 }

@@ -22,29 +22,55 @@ export async function createStateSigner(
   return signer
 }
 
+type StateSignerDeps = Omit<IssueDeps, 'installation'> & {
+  readonly installation: Installation
+  readonly database: UnitAccess
+  readonly keys: KeyStore
+  readonly authorities: Authorities
+}
+
+export interface StateSigner {
+  /** Always with the newest certificate. */
+  readonly signer: JwsSigner
+  /** A new certificate for the same key when a third of a year is left, so that no document is cut short by it. */
+  readonly renew: () => Promise<void>
+}
+
 /**
- * The key that signs state now, as the trust statement names it, with its newest certificate. Renewed for the same key
- * when a third of a year is left, so that no document is cut short by it.
- *
+ * The key that signs state, as the trust statement names it, with its newest certificate.
  * @throws {DomainError} `signer_unavailable` when the key store lacks the key.
  */
-export async function openStateSigner(
-  deps: Omit<IssueDeps, 'installation'> & {
-    installation: Installation
-    database: UnitAccess
-    keys: KeyStore
-    authorities: Authorities
-  },
-): Promise<JwsSigner> {
+export async function openStateSigner(deps: StateSignerDeps): Promise<StateSigner> {
   const root = deps.authorities.root('mesh-root').certificate
   const { stateSigners } = verifyTrustStatement(deps.installation.trustStatement, root)
-  const signer = await keyOf(stateSigners.active, deps.keys)
+  const key = await keyOf(stateSigners.active, deps.keys)
+  let current = await certified(key, deps)
+  return {
+    signer: {
+      alg: current.alg,
+      publicKey: current.publicKey,
+      get x5c() {
+        return current.x5c
+      },
+      get notAfter() {
+        return current.notAfter
+      },
+      sign: (input) => current.sign(input),
+    },
+    async renew() {
+      current = await certified(key, deps)
+    },
+  }
+}
+
+async function certified(key: Signer, deps: StateSignerDeps): Promise<JwsSigner> {
+  const row = await deps.database.read(() => certificateByKey(key.publicKey.spkiSha256Hex, deps.now()))
+  if (row !== undefined && row.der !== null && row.expires_at * 1000 - deps.now().getTime() > YEAR_MS / 3) {
+    return jwsSigner(key, [row.der, deps.authorities.byId(row.issuing_ca_id).certificate.der])
+  }
   const issuer = deps.authorities.issuing('control-ca')
-  const row = await deps.database.read(() => certificateByKey(stateSigners.active, deps.now()))
   const context = { requester: { type: 'system', ref: 'vcc-control' }, requestId: `start-${deps.owner}` } as const
-  const isFresh = row?.der != null && row.expires_at * 1000 - deps.now().getTime() > YEAR_MS / 3
-  const leaf = isFresh && row.der !== null ? row.der : (await certify(signer, 'active', context, deps)).der
-  return jwsSigner(signer, [leaf, issuer.certificate.der])
+  return jwsSigner(key, [(await certify(key, 'active', context, deps)).der, issuer.certificate.der])
 }
 
 async function certify(

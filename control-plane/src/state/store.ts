@@ -1,12 +1,16 @@
 import { change, first, many, query, type Unit } from '../database/unit.ts'
 
-export interface StateRow {
+/** What a refresh of a document names, and how long its content is worked on without one. */
+export interface StateMark {
   readonly kind: 'fleet' | 'agent'
   /** '' for the fleet document. */
   readonly instance_id: string
   readonly epoch: number
   readonly generation: number
   readonly content_hash: string
+}
+
+export interface StateRow extends StateMark {
   readonly content: string
   readonly jws: string
   readonly issued_at: number
@@ -14,18 +18,8 @@ export interface StateRow {
   readonly enforce_until: number
 }
 
-const COLUMNS = [
-  'kind',
-  'instance_id',
-  'epoch',
-  'generation',
-  'content_hash',
-  'content',
-  'jws',
-  'issued_at',
-  'accept_until',
-  'enforce_until',
-] as const
+const MARK = ['kind', 'instance_id', 'epoch', 'generation', 'content_hash'] as const
+const COLUMNS = [...MARK, 'content', 'jws', 'issued_at', 'accept_until', 'enforce_until'] as const
 
 export function* fleetRow(): Unit<StateRow | undefined> {
   return yield* first(query.selectFrom('state_documents').select(COLUMNS).where('kind', '=', 'fleet'))
@@ -41,8 +35,9 @@ export function* agentRow(instanceId: string): Unit<StateRow | undefined> {
   )
 }
 
-export function* agentRows(): Unit<readonly StateRow[]> {
-  return yield* many(query.selectFrom('state_documents').select(COLUMNS).where('kind', '=', 'agent').limit(20_000))
+/** Without the documents themselves, which may be large. */
+export function* agentMarks(): Unit<readonly StateMark[]> {
+  return yield* many(query.selectFrom('state_documents').select(MARK).where('kind', '=', 'agent').limit(20_000))
 }
 
 /** Replaces the document of an addressee, by compare-and-swap on the generation. False when another was faster. */
@@ -61,4 +56,22 @@ export function* replaceDocument(row: StateRow, organization: string | null): Un
       ),
   )
   return changed === 1
+}
+
+/** Documents of instances that are not registered any more: nobody is to get them. Answers whose they were. */
+export function* dropRetiredDocuments(): Unit<readonly string[]> {
+  const dropped = yield* many(
+    query
+      .deleteFrom('state_documents')
+      .where('kind', '=', 'agent')
+      .where('instance_id', 'not in', query.selectFrom('agents').select('instance_id').where('state', '=', 'active'))
+      .returning('instance_id'),
+  )
+  return dropped.map((row) => row.instance_id)
+}
+
+/** When the newest audit entry was made: what is signed now is not older. */
+export function* lastRecorded(): Unit<string | undefined> {
+  const head = yield* first(query.selectFrom('audit_entries').select('ts').orderBy('seq', 'desc').limit(1))
+  return head?.ts
 }

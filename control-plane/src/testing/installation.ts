@@ -69,7 +69,7 @@ export async function testInstallation() {
     policy = await readPolicyInForce(installation, database)
   }
   const context = { organization: 'brandenburg', actor: ACTOR, requestId: 'test' }
-  const registry = { ...base, onChange }
+  const registry = { ...base, onChange, onRetired: () => {} }
   for (const service_name of ['argus', 'covina']) await registerService({ service_name }, context, registry)
   const policyDeps = { ...base, policyInForce: () => policy, onChange }
   await applyMatrix(MATRIX, null, context, policyDeps)

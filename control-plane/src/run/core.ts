@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto'
+import { type KeyStore, softwareStore } from '@vcc/keys'
+import { now, readKeyFile } from '@vcc/runtime'
+import { DEFAULT_OID_ARC } from '@vcc/x509'
+import type { AuditDeps } from '../audit/append.ts'
+import { type Authorities, openAuthorities } from '../authority/authority.ts'
+import type { ControlConfig } from '../config.ts'
+import { type Database, openDatabase } from '../database/open.ts'
+import { pathsOf } from '../init/paths.ts'
+import { type Installation, loadInstallation } from '../installation/installation.ts'
+import type { IssueDeps } from '../issuance/issue.ts'
+import { resolveAbandoned } from '../issuance/store.ts'
+import { VERSION } from '../version.ts'
+import { auditLifecycle } from './audit.ts'
+import type { ControlEvents } from './events.ts'
+import type { ControlMetrics } from './metrics.ts'
+
+/** What everything else rests on: the database, the keys, the CAs, and what `init` decided. */
+export interface Core extends IssueDeps {
+  readonly database: Database
+  readonly audit: AuditDeps
+  readonly installation: Installation
+  readonly authorities: Authorities
+  readonly keys: KeyStore
+}
+
+/** Opens it, resolves what an earlier run left open, and puts the start on record. Answers how many orphans there were. */
+export async function openCore(
+  config: ControlConfig,
+  resources: AsyncDisposableStack,
+  { events, metrics }: { events: ControlEvents; metrics: ControlMetrics },
+): Promise<{ core: Core; orphans: number }> {
+  const owner = randomUUID()
+  const paths = pathsOf(config.data)
+  const database = resources.use(
+    openDatabase({ path: paths.database, key: await readKeyFile(config.secrets.database_key_file) }, { now }),
+  )
+  if (database.migrated !== undefined) {
+    events.schema_migrated({ from: database.migrated.from, to: database.migrated.to })
+  }
+  database.broken.addEventListener('abort', () => events.database_broken({}, database.broken.reason))
+  const keys = softwareStore({ folder: paths.keys, wrappingKey: await readKeyFile(config.secrets.key_store_key_file) })
+  const installation = await loadInstallation(database)
+  if (installation.oidArc === DEFAULT_OID_ARC) events.demo_arc({ oidArc: installation.oidArc })
+  const authorities = await openAuthorities({ database, keys })
+  const audit: AuditDeps = {
+    now: () => Temporal.Now.instant(),
+    source: { component: 'vcc-control', build: VERSION, node: owner.slice(0, 8) },
+  }
+  const onIssued: IssueDeps['onIssued'] = ({ cause, authority }) => {
+    metrics.vcc_certificates_issued_total.add({ cause })
+    metrics.signing_ops_total.add({ authority })
+  }
+  const core = { database, audit, installation, authorities, keys, owner, onIssued, now }
+  const orphans = await database.runUnit(() => resolveAbandoned({ notOwner: owner }, core))
+  if (orphans > 0) events.intents_orphaned({ count: orphans })
+  await database.runUnit(() => auditLifecycle('started', audit))
+  resources.defer(() => database.runUnit(() => auditLifecycle('stopped', audit)))
+  return { core, orphans }
+}

@@ -1,0 +1,49 @@
+import { now } from '@vcc/runtime'
+import { authorityRoutes } from '../authority/routes.ts'
+import { certificateRoutes } from '../certificates/routes.ts'
+import type { EnrolDeps } from '../enrolment/join.ts'
+import type { Handlers } from '../http/handlers.ts'
+import { openApiDocument } from '../http/openapi.ts'
+import type { Inbox } from '../inbox/inbox.ts'
+import { fingerprintOf } from '../init/init.ts'
+import { meshRoutes } from '../mesh/routes.ts'
+import { policyRoutes } from '../policies/routes.ts'
+import { registryRoutes } from '../registry/routes.ts'
+import type { Template } from '../templates/template.ts'
+import { VERSION } from '../version.ts'
+import type { Core } from './core.ts'
+import type { Steering } from './steering.ts'
+
+export interface HandlerDeps {
+  readonly core: Core
+  readonly steering: Steering
+  readonly enrol: EnrolDeps
+  readonly inbox: Inbox
+  readonly adminTemplate: Template
+  readonly brokerConnected: () => boolean
+  readonly onRetired: (instances: readonly string[]) => void
+}
+
+/** One handler per route of the contract. */
+export function handlersOf(deps: HandlerDeps): Handlers {
+  const { core, steering, enrol, inbox, adminTemplate } = deps
+  const { publisher, onChange } = steering
+  const shared = { ...core, onChange, policyInForce: steering.policyInForce }
+  const openapi = openApiDocument(VERSION)
+  return {
+    health: () => ({ status: core.database.broken.aborted ? 'degraded' : 'ok', version: VERSION }),
+    openapi: () => openapi,
+    ...meshRoutes({ ...enrol, inbox, publisher, onChange }),
+    ...authorityRoutes(shared),
+    ...certificateRoutes({ ...enrol, adminTemplate }),
+    ...policyRoutes(shared),
+    ...registryRoutes({
+      ...shared,
+      onRetired: deps.onRetired,
+      brokerConnected: deps.brokerConnected,
+      meshRootFingerprint: fingerprintOf(core.authorities),
+      startedAt: now(),
+      version: VERSION,
+    }),
+  }
+}

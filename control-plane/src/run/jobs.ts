@@ -1,0 +1,61 @@
+import { createSchedule, every } from '@vcc/runtime'
+import type { BrokerClient } from '../broker/client.ts'
+import type { EmbeddedBroker } from '../broker/embedded.ts'
+import { dropExpiredKeys } from '../certificates/idempotency.ts'
+import { resolveAbandoned } from '../issuance/store.ts'
+import type { Core } from './core.ts'
+import type { ControlEvents } from './events.ts'
+import type { Identities } from './identities.ts'
+import type { Listeners } from './listeners.ts'
+import { brokerTls } from './messaging.ts'
+import type { Steering } from './steering.ts'
+
+export interface JobDeps {
+  readonly core: Core
+  readonly identities: Identities
+  readonly listeners: Listeners
+  readonly broker: EmbeddedBroker
+  readonly brokerClient: BrokerClient
+  readonly steering: Steering
+  readonly events: ControlEvents
+}
+
+const SECOND_MS = 1000
+const DAY_MS = 86_400 * SECOND_MS
+
+/** Everything that happens because time passes. */
+export function scheduleJobs(deps: JobDeps): AsyncDisposable {
+  const { core, events, steering } = deps
+  const { database, now } = core
+  const schedule = createSchedule({ onFailure: (job, error) => events.job_failed({ job }, error) })
+  const jobs: readonly (readonly [name: string, seconds: number, work: () => Promise<unknown>])[] = [
+    ['fleet refresh', 60, () => steering.publisher.refreshFleet()],
+    ['agent refreshes', 3600, () => steering.publisher.refreshAgents()],
+    ['state that could not be made', 15, () => steering.catchUp()],
+    ['abandoned intents', 30, () => database.runUnit(() => resolveAbandoned({ before: now() }, core))],
+    ['connections to the broker', 30, () => deps.broker.review()],
+    ['idempotency keys', 3600, () => database.runUnit(() => dropExpiredKeys(now()))],
+    ['listener certificates', DAY_MS / SECOND_MS, () => renewIdentities(deps)],
+  ]
+  for (const [name, seconds, work] of jobs) {
+    schedule.add({
+      name,
+      first: new Date(now().getTime() + seconds * SECOND_MS),
+      next: every(seconds * SECOND_MS),
+      timeoutMs: 60_000,
+      run: async () => {
+        await work()
+      },
+    })
+  }
+  return schedule
+}
+
+async function renewIdentities({ core, identities, listeners, broker, brokerClient, events }: JobDeps): Promise<void> {
+  await identities.renew()
+  listeners.renewIdentity()
+  broker.renewIdentity(brokerTls(core, identities))
+  brokerClient.reconnect()
+  events.identity_renewed({ kind: 'control', serialHex: identities.control().certificate.serialHex })
+  events.identity_renewed({ kind: 'broker', serialHex: identities.broker().certificate.serialHex })
+}

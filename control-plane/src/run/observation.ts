@@ -1,0 +1,82 @@
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import { type ControlConfig, listenAddress } from '../config.ts'
+import { epochSeconds } from '../epoch.ts'
+import { activeInstances } from '../registry/instances-store.ts'
+import { isConnected } from '../registry/view.ts'
+import { listenOn } from '../tls/listen.ts'
+import type { Core } from './core.ts'
+import type { Identities } from './identities.ts'
+import type { ControlMetrics } from './metrics.ts'
+import type { Steering } from './steering.ts'
+
+export interface ObservationDeps {
+  readonly core: Core
+  readonly identities: Identities
+  readonly steering: Steering
+  readonly metrics: ControlMetrics
+  readonly brokerConnected: () => boolean
+}
+
+/** `/metrics`, `/live`, and `/ready` with every reason why not. For this machine only. */
+export async function serveObservation(config: ControlConfig, deps: ObservationDeps): Promise<AsyncDisposable> {
+  const server = createServer(
+    { requestTimeout: 5000, headersTimeout: 5000, maxHeaderSize: 8192 },
+    (request, response) => {
+      if (request.method !== 'GET') return answer(response, 405, { status: 'refused' })
+      if (request.url === '/live') return answer(response, 200, { status: 'live' })
+      if (request.url === '/ready') return ready(response, deps)
+      if (request.url !== '/metrics')
+        return answer(response, 404, { status: 'unknown', hint: '/metrics, /live or /ready' })
+      return metricsText(deps).then(
+        (text) => response.writeHead(200, { 'content-type': deps.metrics.contentType }).end(text),
+        () => answer(response, 500, { status: 'failed' }),
+      )
+    },
+  )
+  await listenOn(server, listenAddress(config.listen.metrics))
+  return { [Symbol.asyncDispose]: () => closed(server) }
+}
+
+function ready(response: ServerResponse, { core, brokerConnected }: ObservationDeps): void {
+  const reasons = [
+    ...(core.database.broken.aborted ? ['database_failed'] : []),
+    ...(brokerConnected() ? [] : ['broker_disconnected']),
+  ]
+  const status = reasons.length === 0 ? 'ready' : 'not ready'
+  answer(response, reasons.length === 0 ? 200 : 503, { status, reasons })
+}
+
+/** Gauges are read when somebody asks. */
+async function metricsText({ core, identities, steering, metrics }: ObservationDeps): Promise<string> {
+  const at = core.now()
+  const instances = await core.database.read(() => activeInstances(core.installation.homeOrganization))
+  const connected = instances.filter((one) => isConnected(one, epochSeconds(at))).length
+  metrics.vcc_agents.set({ connected: 'yes' }, connected)
+  metrics.vcc_agents.set({ connected: 'no' }, instances.length - connected)
+  metrics.vcc_policy_version.set({}, steering.policyInForce()?.version ?? 0)
+  const ends = [
+    ['control', identities.control().certificate.notAfter],
+    ['broker', identities.broker().certificate.notAfter],
+    ['state', identities.signer.notAfter ?? at],
+    ...core.authorities.all().map((one) => [one.name, one.certificate.notAfter] as const),
+  ] as const
+  for (const [name, notAfter] of ends) {
+    metrics.cert_expiry_days.set({ name }, (notAfter.getTime() - at.getTime()) / DAY_MS)
+  }
+  return metrics.text()
+}
+
+const DAY_MS = 86_400_000
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+    .end(`${JSON.stringify(body)}\n`)
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}

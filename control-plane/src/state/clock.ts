@@ -1,0 +1,18 @@
+import { CLOCK_TOLERANCE_MS } from '../audit/append.ts'
+import type { Unit } from '../database/unit.ts'
+import { CLOCK_HINT, DomainError } from '../errors.ts'
+import { lastRecorded } from './store.ts'
+
+/**
+ * State is not signed by a clock that went back behind what is on record: agents would take it for old. The audit
+ * chain refuses likewise, so that what acknowledges the step there lifts this too.
+ *
+ * @throws {DomainError} `clock_behind`
+ */
+export function* assertClockForward(now: Date): Unit<void> {
+  const last = yield* lastRecorded()
+  if (last === undefined || Date.parse(last) - now.getTime() <= CLOCK_TOLERANCE_MS) return
+  throw new DomainError('clock_behind', `the clock stands behind the last audit entry, which is of ${last}`, {
+    hint: CLOCK_HINT,
+  })
+}
