@@ -128,7 +128,7 @@ await t.test('the same key may repeat a join that was cut short, and gets the sa
   const second = succeeded(await joinWith(again, token)).stdout
   t.equal(second.split('\n')[0], first.split('\n')[0], 'the same instance')
   t.equal(await readFile(join(againState, 'identity.pem'), 'utf8'), identity, 'the same certificate')
-  t.rejects(stat(key), 'nothing is pending any more')
+  await t.rejects(stat(key), 'nothing is pending any more')
   t.equal((await stat(join(state, 'identity.pem'))).mode & 0o777, 0o600)
 })
 

@@ -40,10 +40,7 @@ export function row({ id, what, unit, ours, peer, goal }: Measured): Row {
 }
 
 /** CPU microseconds per run of this process, user and system; the first tenth warms up. */
-export async function cpuMicroseconds(
-  runs: number,
-  work: (index: number) => Promise<unknown> | unknown,
-): Promise<number> {
+export async function cpuMicroseconds(runs: number, work: (index: number) => unknown): Promise<number> {
   for (let index = 0; index < runs / 10; index++) await work(index)
   const before = process.cpuUsage()
   for (let index = 0; index < runs; index++) await work(index)

@@ -61,7 +61,7 @@ try {
   if (!isKept) await rm(folder, { recursive: true, force: true })
 } catch (error) {
   failed(error instanceof Error ? error.message : String(error))
-  if (error instanceof Error && error.cause !== undefined) failed(`because: ${String(error.cause)}`)
+  if (error instanceof Error && error.cause instanceof Error) failed(`because: ${error.cause.message}`)
   say(`logs of all processes are in ${folder}`)
   process.exitCode = 1
 }

@@ -108,7 +108,7 @@ function edgesByPair(edges: readonly Edge[]): ReadonlyMap<string, Edge> {
 }
 
 function subjectsOf(policy: CompiledPolicy | undefined): ReadonlyMap<WorkloadId, Subject> {
-  return new Map(Object.entries(policy?.subjects ?? {}).map(([id, subject]) => [id as WorkloadId, subject])) // its keys
+  return new Map(Object.entries(policy?.subjects ?? {}).map(([id, subject]) => [id as WorkloadId, subject])) // mint: the keys of subjects are ids
 }
 
 /** IDs have no blanks. */

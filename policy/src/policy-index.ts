@@ -18,7 +18,7 @@ export type Outcome =
 /** Work and memory are linear in the policy. */
 export function indexPolicy(policy: CompiledPolicy): PolicyIndex {
   const subjects = new Map<WorkloadId, Subject>()
-  for (const [id, subject] of Object.entries(policy.subjects)) subjects.set(id as WorkloadId, subject) // keys of subjects
+  for (const [id, subject] of Object.entries(policy.subjects)) subjects.set(id as WorkloadId, subject) // mint: the keys of subjects are ids
   const outcomes = new Map<WorkloadId, Map<WorkloadId, Outcome>>()
   for (const edge of policy.edges) put(outcomes, edge, { allowed: true, edge })
   for (const refusal of policy.refusals) put(outcomes, refusal, { allowed: false, refusal })

@@ -10,7 +10,7 @@ const RUNS = 3000
 /** One service certificate: build, sign with P-256, assemble; and reading it back. */
 export async function leaf(): Promise<readonly Row[]> {
   const theirs = await peer()
-  const pki = await testPki()
+  const pki = testPki()
   const signer = await memorySigner('issuing', 'P-256')
   const subjectKey = await memorySigner('api', 'P-256')
   const ca = { ...pki.servicesCa.certificate, publicKey: signer.publicKey }

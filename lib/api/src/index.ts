@@ -10,7 +10,7 @@ export {
   type RouteOutput,
 } from './routes.ts'
 export * from './schemas/certificates.ts'
-export * from './schemas/common.ts'
+export * from './schemas/fields.ts'
 export * from './schemas/health.ts'
 export * from './schemas/mesh.ts'
 export * from './schemas/policies.ts'

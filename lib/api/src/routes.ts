@@ -18,7 +18,7 @@ import {
   TemplateList,
   TemplateParams,
 } from './schemas/certificates.ts'
-import { CLOSED } from './schemas/common.ts'
+import { CLOSED } from './schemas/fields.ts'
 import { Health, OpenApiDocument } from './schemas/health.ts'
 import {
   Accepted,

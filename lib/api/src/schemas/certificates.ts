@@ -11,7 +11,7 @@ import {
   PemChain,
   SerialHex,
   ServiceName,
-} from './common.ts'
+} from './fields.ts'
 
 export const CertificateState = Type.Enum(['valid', 'expired', 'revoked', 'orphaned'])
 

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { CLOSED } from './common.ts'
+import { CLOSED } from './fields.ts'
 
 /** Says that the process answers and may issue; says nothing about the mesh. Open to everybody. */
 export const Health = Type.Object({ status: Type.Enum(['ok', 'degraded']), version: Type.String() }, CLOSED)

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { Base64Der, CLOSED, CompactJws, HostPort, InstanceId, Instant } from './common.ts'
+import { Base64Der, CLOSED, CompactJws, HostPort, InstanceId, Instant } from './fields.ts'
 
 /** What an agent needs before it can trust anything: the root and the statement it signed. */
 export const MeshRoot = Type.Object({ root: Base64Der, trustStatement: CompactJws }, CLOSED)

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { CLOSED, InstanceId, Instant } from './common.ts'
+import { CLOSED, InstanceId, Instant } from './fields.ts'
 
 const MatrixText = Type.String({ minLength: 1, maxLength: 1_048_576 })
 

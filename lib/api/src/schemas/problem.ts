@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { CLOSED } from './common.ts'
+import { CLOSED } from './fields.ts'
 
 /** RFC 9457 problem document. `code` is the stable name; `type` is `urn:vcc:problem:<code>`. */
 export const ProblemDocument = Type.Object(

@@ -9,7 +9,7 @@ import {
   PageQuery,
   SerialHex,
   ServiceName,
-} from './common.ts'
+} from './fields.ts'
 
 export const ServiceStatus = Type.Enum(['active', 'inactive', 'discovered', 'pending_cert'])
 export const ServiceType = Type.Enum(['api', 'orchestrator', 'processor', 'ui', 'database', 'edge'])
