@@ -52,5 +52,7 @@ const EXITS: Readonly<Record<number, ExitName>> = {
   403: 'notAllowed',
   404: 'notFound',
   409: 'conflict',
+  502: 'unreachable',
   503: 'unreachable',
+  504: 'unreachable',
 }

@@ -13,6 +13,8 @@ export interface ApiLinkDeps {
   /** From signed state, then from the configuration. Tried in order. */
   readonly urls: () => readonly string[]
   readonly now: () => Date
+  /** Ends what is under way, and everything after it. */
+  readonly signal: AbortSignal
 }
 
 export interface ApiLink extends AsyncDisposable {
@@ -20,7 +22,7 @@ export interface ApiLink extends AsyncDisposable {
   readonly call: ApiClient['call']
   /** As nobody: for a re-enrolment, whose envelope proves who asks. */
   readonly anonymous: ApiClient['call']
-  /** Since when no address answers; undefined while one does. */
+  /** Since when no address serves; undefined while one does. */
   readonly downSince: () => Date | undefined
 }
 
@@ -49,17 +51,16 @@ export function createApiLink(deps: ApiLinkDeps): ApiLink {
       let failure: unknown = new AgentError('control_unreachable', 'no address of the control plane is known')
       for (const url of new Set(deps.urls())) {
         try {
-          const answer = await apiClient({ baseUrl: url, dispatcher: dispatcherOf(), timeoutMs: 15_000 }).call(
-            route,
-            input,
-            options,
-          )
+          const client = apiClient({ baseUrl: url, dispatcher: dispatcherOf(), timeoutMs: 15_000 })
+          const answer = await client.call(route, input, { signal: deps.signal, ...options })
           downSince = undefined
           return answer
         } catch (error) {
+          deps.signal.throwIfAborted()
           const known = callError(url, error)
-          // A refusal is an answer: the control plane is there. Somebody else in its place is none.
-          if (known.code === 'control_refused') {
+          // A refusal is an answer: the control plane is there. Somebody else in its place is none, and one that is
+          // there and cannot (5xx) leaves it to the next.
+          if (known.code === 'control_refused' && known.exit !== 'unreachable') {
             downSince = undefined
             throw known
           }

@@ -7,6 +7,7 @@ import { AgentError } from '../errors.ts'
 import { type Identity, verifyIdentity } from '../identity/identity.ts'
 import { type IdentityFiles, identityFiles } from '../identity/identity-file.ts'
 import type { AgentKey } from '../identity/key.ts'
+import { lockFolder } from '../state/folder-lock.ts'
 import { type MeshTrust, trustFiles } from '../trust/trust-files.ts'
 import { AGENT_VERSION } from '../version.ts'
 import { fetchRoot } from './root.ts'
@@ -35,10 +36,11 @@ export interface JoinDeps {
  * May be repeated after a crash at any point: the key is on disk before its request leaves, and the same key gets the
  * same certificate while the token is valid.
  *
- * @throws {AgentError} `already_joined`, `control_*`, `fingerprint_mismatch`, `root_refused`, `identity_refused`
+ * @throws {AgentError} `state_folder_busy`, `already_joined`, `control_*`, `fingerprint_mismatch`, `root_refused`, `identity_refused`
  */
 export async function joinMesh(request: JoinRequest, deps: JoinDeps): Promise<Identity> {
   await ensureFolder(request.stateFolder)
+  using _ = await lockFolder(request.stateFolder)
   const identities = identityFiles(request.stateFolder)
   const trusts = trustFiles(request.stateFolder)
   const finished = await finishedBefore(identities, await trusts.read(), deps)

@@ -28,7 +28,9 @@ import { createDataPlane } from '../proxy/data-plane.ts'
 import { createAnswers } from '../report/answers.ts'
 import { statusBody } from '../report/status-body.ts'
 import { say } from '../report/uplink.ts'
+import { lockFolder } from '../state/folder-lock.ts'
 import { StateKeeper } from '../state/keeper.ts'
+import { pullPace } from '../state/pull-pace.ts'
 import { stateFiles } from '../state/state-files.ts'
 import { bypassPossible, readStatus } from '../status/read.ts'
 import { trustFiles } from '../trust/trust-files.ts'
@@ -63,6 +65,7 @@ async function serve(
   { stopped, resources, ready }: ServiceContext,
 ): Promise<void> {
   const startedAt = now()
+  resources.use(await lockFolder(config.stateFolder))
   const files = identityFiles(config.stateFolder)
   const statements = trustFiles(config.stateFolder)
   const trust = await statements.read()
@@ -94,6 +97,8 @@ async function serve(
   let lastClockBehind = false
   let offsetSeconds: number | undefined
   let failedPulls = 0
+  const pace = pullPace({ now })
+  const ending = new AbortController()
   const fatal = Promise.withResolvers<never>()
   fatal.promise.catch(() => {}) // looked at in the end
 
@@ -153,6 +158,7 @@ async function serve(
       identity: () => identity,
       urls: () => [...(keeper.agent?.content.api ?? []), config.controlUrl],
       now: () => keeper.now(),
+      signal: ending.signal,
     }),
   )
   const answers = createAnswers({ trust: meshTrust, keeper: () => keeper, now })
@@ -237,17 +243,23 @@ async function serve(
       uplink,
     )
 
-  async function pull(): Promise<void> {
-    const held = {
-      ...(keeper.fleet === undefined ? {} : { fleet: `${keeper.fleet.epoch}.${keeper.fleet.generation}` }),
-      ...(keeper.agent === undefined ? {} : { agent: `${keeper.agent.epoch}.${keeper.agent.generation}` }),
+  function heldNames(): { readonly fleet?: string; readonly agent?: string } {
+    const { fleet, agent } = keeper
+    return {
+      ...(fleet === undefined ? {} : { fleet: `${fleet.epoch}.${fleet.generation}` }),
+      ...(agent === undefined ? {} : { agent: `${agent.epoch}.${agent.generation}` }),
     }
+  }
+
+  async function pull(): Promise<void> {
+    const held = heldNames()
     try {
       const pulled = parsePull(await api.call('meshState', { query: held }))
       const at = now()
       const before = keeper.agent?.issuedAt
       await keeper.takePulled(pulled)
       failedPulls = 0
+      pace.pulled(heldNames().fleet !== held.fleet || heldNames().agent !== held.agent)
       const signedAt = keeper.agent?.issuedAt
       // The refresh of a pull is signed for it.
       if (signedAt !== undefined && signedAt !== before)
@@ -255,7 +267,8 @@ async function serve(
       await force.acknowledge('owed')
     } catch (error) {
       failedPulls += 1
-      events.control_away({ code: reasonOf(callError(config.controlUrl, error)) })
+      pace.pulled(false)
+      if (!ending.signal.aborted) events.control_away({ code: reasonOf(callError(config.controlUrl, error)) })
     }
   }
 
@@ -364,7 +377,8 @@ async function serve(
   if (config.metrics !== undefined) resources.use(await serveMetrics(config.metrics, metrics))
 
   const schedule = resources.use(createSchedule({ onFailure: (job, error) => events.job_failed({ job }, error) }))
-  const soon = () => new Date(now().getTime() + 100)
+  // Before the schedule waits for what still runs: a control plane that does not answer is not to hold up the end.
+  resources.defer(() => ending.abort(new Error('the agent ends')))
   const job = (name: string, periodMs: () => number, timeoutMs: number, run: () => Promise<void>) =>
     schedule.add({ name, first: now(), next: (at) => new Date(at.getTime() + periodMs()), timeoutMs, run })
   const pullAgainMs = () =>
@@ -393,7 +407,8 @@ async function serve(
   )
 
   function pullSoon(): void {
-    pulling.moveTo(soon())
+    const asked = pace.asked()
+    if (pulling.due === undefined || asked < pulling.due) pulling.moveTo(asked)
   }
 
   function schedulePlan(): void {
