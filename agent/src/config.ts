@@ -176,7 +176,7 @@ export async function readAgentConfig(path: string): Promise<AgentConfig> {
 type Raw = Static<typeof AGENT_SHAPE>
 
 /** What fields mean together, and everything about addresses. */
-export function checkAgentConfig(raw: Raw, report: (field: string, message: string, hint?: string) => void): void {
+function checkAgentConfig(raw: Raw, report: (field: string, message: string, hint?: string) => void): void {
   const used = new Map<string, string>()
   const address = (field: string, text: string, rules: { local?: boolean; tcp?: boolean; binds?: boolean }) => {
     const parsed = parseSocketAddress(text)
