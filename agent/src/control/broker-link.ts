@@ -1,5 +1,5 @@
 import { clientContext, connectPeer, FLEET_TOPICS, instanceTopics } from '@vcc/mesh'
-import { backoffMs } from '@vcc/runtime'
+import { backoffMs, errorCode } from '@vcc/runtime'
 import { ekuOid } from '@vcc/x509'
 import { type IClientOptions, MqttClient } from 'mqtt'
 import type { Identity } from '../identity/identity.ts'
@@ -14,6 +14,8 @@ export interface BrokerLinkDeps {
   readonly onMessage: (topic: string, payload: string) => void
   readonly onConnect: () => void
   readonly onDisconnect: () => void
+  /** An attempt failed, for another reason than the one before. */
+  readonly onFailed: (code: string, error: unknown) => void
   readonly now: () => Date
 }
 
@@ -28,6 +30,10 @@ export interface BrokerLink extends AsyncDisposable {
 
 const PUBLISH_MS = 5000
 const CONNECT_MS = 10_000
+/** From the first byte to the last subscription. */
+const SUBSCRIBED_MS = 15_000
+/** A connection that ends sooner counts as a failed attempt: a broker that lets in and throws out is not asked in a loop. */
+const STEADY_MS = 30_000
 /** A document of 200 KiB and its topic; larger ones are pulled. */
 const MAX_PACKET_BYTES = 512 * 1024
 /** The connection is made anew this long before the certificate that opened it ends. */
@@ -43,15 +49,26 @@ export function createBrokerLink(deps: BrokerLinkDeps): BrokerLink {
   let nextAttempt = 0
   let downSince: Date | undefined = deps.now()
   let isClosed = false
+  let lastCode: string | undefined
 
-  const lost = (gone: Connection) => {
-    if (connection !== gone) return
-    const wasConnected = gone.isConnected
-    connection = undefined
-    failures = wasConnected ? 0 : failures + 1
-    nextAttempt = performance.now() + backoffMs(failures + 1, BACKOFF)
+  const waitLonger = () => {
+    failures += 1
+    nextAttempt = performance.now() + backoffMs(failures, BACKOFF)
     downSince ??= deps.now()
-    if (wasConnected) deps.onDisconnect()
+  }
+  const failed = (error: unknown) => {
+    waitLonger()
+    const code = errorCode(error) ?? 'broker_failed'
+    if (code !== lastCode) deps.onFailed(code, error)
+    lastCode = code
+  }
+  const lost = (gone: Connection, error: unknown) => {
+    if (connection !== gone) return
+    connection = undefined
+    if (performance.now() - gone.connectedAt > STEADY_MS) failures = 0
+    if (!gone.isConnected) return failed(error)
+    waitLonger()
+    deps.onDisconnect()
   }
   const open = (): void => {
     const urls = deps.urls()
@@ -59,13 +76,15 @@ export function createBrokerLink(deps: BrokerLinkDeps): BrokerLink {
     if (url === undefined || isClosed) return
     const identity = deps.identity()
     if (deps.now() > identity.leaf.notAfter) return
-    const opened = connect(url, identity, deps, {
+    const at = addressOf(url)
+    if (at === undefined) return failed(new TypeError(`"${url}" is not the address of a broker`))
+    const opened = connect(at, identity, deps, {
       connected: () => {
-        failures = 0
         downSince = undefined
+        lastCode = undefined
         deps.onConnect()
       },
-      closed: () => lost(opened),
+      closed: (error) => lost(opened, error),
     })
     connection = opened
   }
@@ -75,7 +94,7 @@ export function createBrokerLink(deps: BrokerLinkDeps): BrokerLink {
     async publish(topic, payload) {
       const { client, isConnected } = connection ?? {}
       if (client === undefined || isConnected !== true) return false
-      return Promise.race([client.publishAsync(topic, payload, { qos: 1 }).then(isDone, isNotDone), late(PUBLISH_MS)])
+      return Promise.race([client.publishAsync(topic, payload, { qos: 1 }).then(isDone, isNotDone), inVain(PUBLISH_MS)])
     },
     tend() {
       if (connection === undefined) {
@@ -98,15 +117,16 @@ interface Connection {
   /** End of the certificate that opened it. */
   readonly endsAt: Date
   readonly isConnected: boolean
+  /** By the process's own clock; infinite before. */
+  readonly connectedAt: number
 }
 
 function connect(
-  url: string,
+  address: { readonly host: string; readonly port: number },
   identity: Identity,
   deps: BrokerLinkDeps,
-  on: { connected: () => void; closed: () => void },
+  on: { connected: () => void; closed: (error: unknown) => void },
 ): Connection {
-  const { hostname, port } = new URL(url)
   const trust = deps.trust()
   const context = clientContext(trust.root, { keyPem: identity.key.privateKeyPem(), chainPem: identity.chainPem })
   const expected = {
@@ -115,7 +135,6 @@ function connect(
     eku: ekuOid(trust.statement.oidArc, 'broker'),
     now: deps.now,
   }
-  const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 8883) }
   const options: IClientOptions = {
     protocolVersion: 4,
     clientId: identity.instance,
@@ -126,27 +145,40 @@ function connect(
     resubscribe: false,
   }
   let isConnected = false
+  let connectedAt = Number.POSITIVE_INFINITY
+  let failure: unknown = new Error('the broker closed the connection')
+  const noteFailure = (error: Error) => {
+    failure = error
+  }
   const open = () => {
     const socket = connectPeer(address, context, expected)
     limitFrames(socket, MAX_PACKET_BYTES)
+    socket.on('error', noteFailure) // the client passes over what it does not know
     return socket
   }
   const client = new MqttClient(open, options)
+  const late = setTimeout(() => client.end(true), SUBSCRIBED_MS).unref()
   const topics = instanceTopics(identity.instance)
   client.on('connect', () => {
     const wanted = [...Object.values(FLEET_TOPICS), ...Object.values(topics.down)]
     client.subscribeAsync(wanted, { qos: 1 }).then(
       () => {
+        clearTimeout(late)
         isConnected = true
+        connectedAt = performance.now()
         on.connected()
       },
       () => client.end(true),
     )
   })
   client.on('message', (topic, payload) => deps.onMessage(topic, payload.toString('latin1')))
-  client.on('error', () => client.end(true))
+  client.on('error', (error) => {
+    noteFailure(error)
+    client.end(true)
+  })
   client.on('close', () => {
-    on.closed()
+    clearTimeout(late)
+    on.closed(failure)
     isConnected = false
     client.end(true)
   })
@@ -156,7 +188,16 @@ function connect(
     get isConnected() {
       return isConnected
     },
+    get connectedAt() {
+      return connectedAt
+    },
   }
+}
+
+/** `mqtts://host:port`; TLS whatever the scheme says. */
+function addressOf(url: string): { host: string; port: number } | undefined {
+  const { hostname = '', port = '' } = URL.parse(url) ?? {}
+  return hostname === '' ? undefined : { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 8883) }
 }
 
 /** With a younger certificate a connection is made anew at leisure; without one it ends with its certificate. */
@@ -168,6 +209,6 @@ function isOver(connection: Connection, identity: Identity, now: Date): boolean 
 const isDone = () => true
 const isNotDone = () => false
 
-function late(ms: number): Promise<boolean> {
+function inVain(ms: number): Promise<boolean> {
   return new Promise((resolve) => setTimeout(() => resolve(false), ms).unref())
 }

@@ -57,6 +57,7 @@ export const agentEvents = defineEvents({
   ),
   identity_forked: event<{ instance: string }>('error', 'another agent holds a newer certificate of this instance'),
   broker_connected: event('info', 'connected to the broker'),
+  broker_failed: event<{ code: string }>('warn', 'the broker cannot be used'),
   broker_disconnected: event('warn', 'the broker is away'),
   control_away: event<{ code: string }>('warn', 'the control plane does not answer'),
   service_health: event<{ health: string; detail: string }>('info', 'health of the local service changed'),

@@ -179,6 +179,7 @@ async function serve(
         events.broker_disconnected({})
         pullSoon()
       },
+      onFailed: (code, error) => events.broker_failed({ code }, error),
       now: () => keeper.now(),
     }),
   )
