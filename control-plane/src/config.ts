@@ -1,4 +1,4 @@
-import { CLOSED, type Config, DurationField, readYamlConfig, SecretFileField } from '@vcc/runtime'
+import { CLOSED, type Command, type Config, DurationField, readYamlConfig, SecretFileField } from '@vcc/runtime'
 import { Type } from 'typebox'
 import type { ListenAddress } from './tls/listen.ts'
 
@@ -85,7 +85,12 @@ export const CONFIG_ENVIRONMENT = {
   VCC_KEY_STORE_KEY_FILE: 'secrets.key_store_key_file',
 } as const
 
-export const DEFAULT_CONFIG_PATH = '/etc/vcc-control/vcc-control.yml'
+const DEFAULT_CONFIG_PATH = '/etc/vcc-control/vcc-control.yml'
+
+/** Which file a command reads. */
+export function configOption(command: Command): Command {
+  return command.option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_PATH)
+}
 
 /** @throws {ConfigError} with every problem at once. */
 export function readControlConfig(path: string): Promise<ControlConfig> {

@@ -13,12 +13,13 @@ import {
   withFormat,
   writeOut,
 } from '@vcc/runtime'
-import { auditRows } from './audit/export.ts'
-import { verifyChain } from './audit/verify.ts'
+import { AuditError } from './audit/entry.ts'
+import { addAudit } from './audit-commands.ts'
 import { openAuthorities } from './authority/authority.ts'
-import { DEFAULT_CONFIG_PATH, readControlConfig } from './config.ts'
+import { configOption, readControlConfig } from './config.ts'
 import { DatabaseError, type DatabaseFailure } from './database/errors.ts'
 import { openForReading } from './database/open.ts'
+import { CLOCK_HINT, DomainError } from './errors.ts'
 import { fingerprintOf, init } from './init/init.ts'
 import { checkOptions, type GivenOptions } from './init/options.ts'
 import { pathsOf } from './init/paths.ts'
@@ -47,8 +48,6 @@ First steps:
   vcc-pki configure --api-url https://localhost:8444 --client-cert /var/lib/vcc-control/admin.pem \\
       --fingerprint "$(vcc-control fingerprint)"`
 
-const config = (command: Command) => command.option('-c, --config <file>', 'configuration file', DEFAULT_CONFIG_PATH)
-
 interface InitFlags extends Omit<GivenOptions, 'statusUrl' | 'outageBudgetMs'> {
   readonly config: string
   readonly statusUrl?: string
@@ -57,7 +56,7 @@ interface InitFlags extends Omit<GivenOptions, 'statusUrl' | 'outageBudgetMs'> {
 }
 
 function addInit(root: Command): void {
-  withFormat(config(root.command('init').description('Make an installation: roots, CAs, database, first admin.')))
+  withFormat(configOption(root.command('init').description('Make an installation: roots, CAs, database, first admin.')))
     .option(
       '--status-url <url>',
       'public http:// base of CRL and OCSP, fixed in every certificate; asked for on a terminal',
@@ -116,49 +115,15 @@ async function askStatusUrl(): Promise<string> {
 }
 
 function addRun(root: Command): void {
-  config(root.command('run').description('Serve API and broker until SIGTERM.')).action(
+  configOption(root.command('run').description('Serve API and broker until SIGTERM.')).action(
     async (flags: { config: string }) => {
       await run(await readControlConfig(flags.config))
     },
   )
 }
 
-function addAudit(root: Command): void {
-  const audit = root.command('audit').description('The audit chain.')
-  withFormat(
-    config(
-      audit
-        .command('verify')
-        .description('Prove the chain, or name the first broken row. Also while the control plane runs.'),
-    ),
-  ).action(async (flags: { config: string; format: 'text' | 'json' }) => {
-    const file = await readControlConfig(flags.config)
-    await using database = openForReading({
-      path: pathsOf(file.data).database,
-      key: await readKeyFile(file.secrets.database_key_file),
-    })
-    const verdict = await verifyChain(auditRows(database))
-    if (!verdict.ok) {
-      throw new CliError(
-        'signatureWrong',
-        'audit_chain_broken',
-        `row ${verdict.seq} breaks the audit chain: ${verdict.reason}`,
-        {
-          hint: 'everything before it is proved; keep the file as it is, and compare with the last export',
-        },
-      )
-    }
-    printResult(
-      flags.format,
-      'AuditVerdict',
-      { ok: true, rows: verdict.count, head: verdict.head.hash },
-      () => `${verdict.count} rows, unbroken; head ${verdict.head.seq} ${verdict.head.hash.slice(0, 32)}…`,
-    )
-  })
-}
-
 function addFingerprint(root: Command): void {
-  config(
+  configOption(
     root.command('fingerprint').description('Print SHA-256 of the mesh root, which agents compare at join.'),
   ).action(async (flags: { config: string }) => {
     const file = await readControlConfig(flags.config)
@@ -180,6 +145,14 @@ export function explainError(error: unknown): CliError | undefined {
       cause: error,
       hint: DATABASE_HINTS[error.code] ?? undefined,
     })
+  }
+  if (error instanceof AuditError) {
+    const hint =
+      error.code === 'audit_clock_behind' ? CLOCK_HINT : 'vcc-control audit verify shows where the chain stands'
+    return new CliError('failed', error.code, error.message, { cause: error, hint })
+  }
+  if (error instanceof DomainError) {
+    return new CliError('failed', error.code, error.message, { cause: error, hint: error.hint })
   }
   if (error instanceof KeyError) {
     return new CliError('failed', error.code, error.message, {

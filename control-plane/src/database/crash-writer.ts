@@ -1,24 +1,24 @@
 /**
- * A process for tests to kill: opens the database at argv[2] with the key on stdin and commits organisations
+ * A process for tests to kill: opens the database its argument names, with the key on stdin and commits organisations
  * and audit entries, many at a time, without end; prints each one's name once it was answered.
  */
 import { readFileSync } from 'node:fs'
-import { argv, stdout } from 'node:process'
+import { programArguments, writeOut } from '@vcc/runtime'
 import { appendAudit } from '../audit/append.ts'
 import { openDatabase } from './open.ts'
 import { change, query, type Unit } from './unit.ts'
 
 const audit = { now: () => Temporal.Now.instant(), source: { component: 'crash-writer', build: 'test' } }
 
-const database = openDatabase({ path: argv[2] ?? '', key: readFileSync(0) }, { now: () => new Date() })
-stdout.write('open\n')
+const database = openDatabase({ path: programArguments()[0] ?? '', key: readFileSync(0) }, { now: () => new Date() })
+writeOut('open\n')
 await Promise.all(Array.from({ length: 32 }, (_, lane) => writeWithoutEnd(lane)))
 
 async function writeWithoutEnd(lane: number): Promise<never> {
   for (let n = 0; ; n++) {
     const name = `${lane}.${n}`
     await database.runUnit(() => add(name))
-    stdout.write(`${name}\n`)
+    writeOut(`${name}\n`)
   }
 }
 

@@ -1,3 +1,4 @@
+// Long because it is one table: every row of the database, as the migrations make it.
 /**
  * Rows as they are stored.
  *

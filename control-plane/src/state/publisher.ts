@@ -15,6 +15,7 @@ import {
 import { slicer, workloadId } from '@vcc/policy'
 import type { AuditDeps } from '../audit/append.ts'
 import type { Authorities } from '../authority/authority.ts'
+import { assertClockForward } from '../clock/forward.ts'
 import { coalesced } from '../coalesced.ts'
 import type { UnitAccess } from '../database/access.ts'
 import type { Unit } from '../database/unit.ts'
@@ -24,7 +25,6 @@ import type { PolicyInForce } from '../policies/in-force.ts'
 import { allActiveInstances, type InstanceRow } from '../registry/instances-store.ts'
 import { type ServiceRow, servicesOf } from '../registry/store.ts'
 import { auditPublished } from './audit.ts'
-import { assertClockForward } from './clock.ts'
 import { type AgentInputs, agentContent, type Endpoints, fleetContent } from './content.ts'
 import { createMailing, type Mailing, rowOf, signedRefresh } from './mailing.ts'
 import { agentMarks, agentRow, dropRetiredDocuments, fleetRow, replaceDocument, type StateRow } from './store.ts'
@@ -157,15 +157,17 @@ async function updateAgents(context: Context): Promise<void> {
   const inputs = inputsOf(policy, known.services, known.instances, context)
   const services = new Map(known.services.map((service) => [service.service_id, service]))
   let changed = 0
-  const failed = await inBatches(known.instances, async (instance) => {
-    const service = services.get(instance.service_id)
-    if (service !== undefined && (await updateAgent(instance, service, inputs, context))) changed += 1
-  }).catch((error: unknown) => error)
-  if (changed > 0) {
-    await database.runUnit(() => auditPublished({ documents: changed, policyVersion: policy.version }, audit))
-    context.events.published({ kind: 'agent', generation: policy.version, instances: changed })
+  try {
+    await inBatches(known.instances, async (instance) => {
+      const service = services.get(instance.service_id)
+      if (service !== undefined && (await updateAgent(instance, service, inputs, context))) changed += 1
+    })
+  } finally {
+    if (changed > 0) {
+      await database.runUnit(() => auditPublished({ documents: changed, policyVersion: policy.version }, audit))
+      context.events.published({ kind: 'agent', generation: policy.version, instances: changed })
+    }
   }
-  if (failed !== undefined) throw failed
 }
 
 /** Answers whether it changed. */
