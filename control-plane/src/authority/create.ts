@@ -1,4 +1,4 @@
-import { type KeySpec, type KeyStore, type Signer } from '@vcc/keys'
+import type { KeySpec, KeyStore, Signer } from '@vcc/keys'
 import {
   assembleCertificate,
   buildTbs,
@@ -89,6 +89,21 @@ export async function createIssuingCa(
   deps: CreateDeps,
 ): Promise<Authority> {
   const signer = await deps.keys.generate('issuing', 'P-256')
+  try {
+    return await certifyIssuingCa(ca, signer, root, context, deps)
+  } catch (error) {
+    await deps.keys.delete(signer.keyId).catch(() => {}) // a key of no CA: what is to be told is why it has none
+    throw error
+  }
+}
+
+async function certifyIssuingCa(
+  ca: NewIssuingCa,
+  signer: Signer,
+  root: Authority,
+  context: Parameters<typeof createIssuingCa>[2],
+  deps: CreateDeps,
+): Promise<Authority> {
   const about = { name: ca.name, kind: 'issuing', profile: ca.profile, grants: ca.grants ?? NOTHING } as const
   const more = {
     parentCaId: root.caId,

@@ -3,6 +3,7 @@ import type { Authority as AuthorityView } from '@vcc/api'
 import type { KeyStore } from '@vcc/keys'
 import { parseDuration } from '@vcc/runtime'
 import { encodePem, formatName } from '@vcc/x509'
+import { isUniqueViolation } from '../database/errors.ts'
 import { epochSeconds, isoOf } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
 import type { Handlers } from '../http/handlers.ts'
@@ -30,14 +31,11 @@ export function authorityRoutes(deps: AuthorityRouteDeps): Pick<Handlers, 'caLis
       return { ca_id: params.ca_id, chain_pem: chain.map((one) => encodePem('CERTIFICATE', one.der)).join('') }
     },
     async caCreate({ body }, { caller, requestId }) {
-      if (deps.authorities.all().some((one) => one.name === body.name)) {
-        throw new DomainError('authority_exists', `a CA ${body.name} exists already`)
-      }
+      if (deps.authorities.all().some((one) => one.name === body.name)) throw exists(body.name)
       const { installation } = deps
       const row = HIERARCHY.issuing[0]
       const notBefore = new Date(epochSeconds(deps.now()) * 1000 - 300_000)
-      const validityMs =
-        body.validity_period === undefined ? row.years * YEAR_MS : parseDuration(body.validity_period).ms
+      const validityMs = validityOf(body.validity_period, row.years)
       const classes = Object.values(installation.classes)
       const created = await createIssuingCa(
         {
@@ -54,12 +52,32 @@ export function authorityRoutes(deps: AuthorityRouteDeps): Pick<Handlers, 'caLis
         deps.authorities.root('mesh-root'),
         { requester: { type: 'human', ref: caller.ref }, requestId, cause: 'request' },
         deps,
-      )
+      ).catch((error: unknown) => {
+        throw isUniqueViolation(error) ? exists(body.name, error) : error // another request was faster
+      })
       await deps.authorities.reload()
       await deps.onChange()
       return view(created, installation)
     },
   }
+}
+
+/** @throws {DomainError} `validity_refused` */
+function validityOf(asked: string | undefined, years: number): number {
+  const validityMs = asked === undefined ? years * YEAR_MS : parseDuration(asked).ms
+  if (validityMs < LEAST_MS || validityMs > years * YEAR_MS) {
+    throw new DomainError(
+      'validity_refused',
+      `a Services CA lives 30 days to ${years} years: it has to outlive its leaves`,
+    )
+  }
+  return validityMs
+}
+
+const LEAST_MS = 30 * 86_400_000
+
+function exists(name: string, cause?: unknown): DomainError {
+  return new DomainError('authority_exists', `a CA ${name} exists already`, { cause })
 }
 
 function view(authority: Authority, installation: Installation): AuthorityView {

@@ -1,25 +1,20 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { access, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type KeyStore, memorySigner, softwareStore } from '@vcc/keys'
-import { canonicalJson, jwsSigner, signTrustStatement } from '@vcc/mesh'
+import { softwareStore } from '@vcc/keys'
+import { canonicalJson } from '@vcc/mesh'
 import { CliError, ensureFolder, formatDuration, readKeyFile, syncFolder, writeFileAtomic } from '@vcc/runtime'
-import { encodePem } from '@vcc/x509'
 import { actorRef, drawActor } from '../audit/actors.ts'
 import { type AuditDeps, appendAudit } from '../audit/append.ts'
-import { type Authorities, type Authority, openAuthorities } from '../authority/authority.ts'
-import { createIssuingCa, createRoot } from '../authority/create.ts'
-import { CLASSICAL_SIGNATURES_END, CONSTRAINED, GRANTS_CLASSES, HIERARCHY, ROOT_YEARS } from '../authority/hierarchy.ts'
-import { adminOrder } from '../certificates/admin.ts'
+import { type Authorities, openAuthorities } from '../authority/authority.ts'
 import type { ControlConfig } from '../config.ts'
 import { lockForWriting } from '../database/lock.ts'
 import { createDatabase, openForReading } from '../database/open.ts'
 import { change, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { type Installation, loadInstallation } from '../installation/installation.ts'
-import { type IssueDeps, issue, type Requester } from '../issuance/issue.ts'
-import { createStateSigner } from '../state/signer.ts'
-import { builtinTemplates } from '../templates/template.ts'
+import type { IssueDeps, Requester } from '../issuance/issue.ts'
+import { createAdmin, createHierarchy, createTrust, REQUEST_ID } from './create.ts'
 import type { InitOptions } from './options.ts'
 import { ADMIN_FILE, pathsOf } from './paths.ts'
 
@@ -29,10 +24,6 @@ export interface Initialised {
   readonly adminFile: string
   readonly installation: Installation
 }
-
-const YEAR_MS = 365 * 86_400_000
-const BACKDATE_MS = 300_000
-const REQUEST_ID = 'init'
 
 /**
  * Makes an installation: secrets where they are missing, roots and CAs, state signers, trust statement, database, and
@@ -80,7 +71,9 @@ async function existingInstallation(config: ControlConfig, options: InitOptions)
   const key = await readKeyFile(config.secrets.database_key_file)
   await using database = openForReading({ path: paths.database, key })
   const installation = await loadInstallation(database)
-  const differing = differences(installation, options)
+  const keys = softwareStore({ folder: paths.keys, wrappingKey: await readKeyFile(config.secrets.key_store_key_file) })
+  const authorities = await openAuthorities({ database, keys })
+  const differing = differences(installation, authorities, options)
   if (differing.length > 0) {
     throw new CliError(
       'conflict',
@@ -91,18 +84,19 @@ async function existingInstallation(config: ControlConfig, options: InitOptions)
       },
     )
   }
-  const keys = softwareStore({ folder: paths.keys, wrappingKey: await readKeyFile(config.secrets.key_store_key_file) })
-  const authorities = await openAuthorities({ database, keys })
   return { created: false, installation, fingerprint: fingerprintOf(authorities), adminFile: paths.adminFile }
 }
 
-function differences(installation: Installation, options: InitOptions): readonly string[] {
+function differences(installation: Installation, authorities: Authorities, options: InitOptions): readonly string[] {
+  const { kind } = authorities.root('mesh-root').certificate.publicKey
   const pairs: readonly [string, unknown, unknown][] = [
     ['trust domain', installation.trustDomain, options.trustDomain],
     ['domain', installation.domain, options.domain],
     ['organisation', installation.homeOrganization, options.homeOrganization],
     ['OID arc', installation.oidArc, options.oidArc],
     ['status URL', installation.statusUrl, options.statusUrl],
+    ['kind of root key', kind.type === 'ec' ? kind.curve : `RSA-${kind.bits}`, options.rootKey],
+    ['outage budget', installation.outageBudgetMs, options.outageBudgetMs],
     ['set of classes', canonicalJson(installation.classes), canonicalJson(options.classes)],
   ]
   return pairs.filter(([, a, b]) => a !== b).map(([name]) => name)
@@ -155,94 +149,6 @@ async function build(
 }
 
 const SYSTEM = { type: 'system', ref: 'vcc-control' } as const
-
-async function createHierarchy(
-  options: InitOptions,
-  requester: Requester,
-  deps: IssueDeps & { keys: KeyStore },
-  progress: (what: string) => void,
-): Promise<void> {
-  const notBefore = new Date(epochSeconds(deps.now()) * 1000 - BACKDATE_MS)
-  const organizationName = options.homeOrganization
-  const roots = new Map<string, Authority>()
-  for (const { profile, commonName } of HIERARCHY.roots) {
-    progress(`${commonName} (${options.rootKey})`)
-    const notAfter = new Date(Math.min(notBefore.getTime() + ROOT_YEARS * YEAR_MS, CLASSICAL_SIGNATURES_END.getTime()))
-    const about = { profile, commonName, organizationName, spec: options.rootKey, notBefore, notAfter }
-    roots.set(profile, await createRoot(about, requester, deps))
-  }
-  for (const row of HIERARCHY.issuing) {
-    const root = roots.get(row.root)
-    if (root === undefined) throw new TypeError(`${row.profile} names no root of the hierarchy`)
-    const classes = Object.values(options.classes)
-    const grants = { organizations: [options.homeOrganization], classes }
-    const constraints = { permittedDns: [options.domain], permittedUriHosts: [options.trustDomain] }
-    await createIssuingCa(
-      {
-        name: row.profile,
-        profile: row.profile,
-        commonName: row.commonName,
-        organizationName,
-        notBefore,
-        notAfter: new Date(notBefore.getTime() + row.years * YEAR_MS),
-        ...(GRANTS_CLASSES.has(row.profile) ? { classOids: classes, grants } : {}),
-        ...(CONSTRAINED.has(row.profile) ? { nameConstraints: constraints } : {}),
-      },
-      root,
-      { requester, requestId: REQUEST_ID, cause: 'init' },
-      deps,
-    )
-  }
-}
-
-/** Two keys that may sign state, one of them in use, named by a statement of the mesh root itself. */
-async function createTrust(
-  options: InitOptions,
-  authorities: Authorities,
-  requester: Requester,
-  deps: IssueDeps & { keys: KeyStore },
-): Promise<string> {
-  const active = await createStateSigner('active', { requester, requestId: REQUEST_ID }, { ...deps, authorities })
-  const spare = await createStateSigner('spare', { requester, requestId: REQUEST_ID }, { ...deps, authorities })
-  const anchor = (name: Parameters<Authorities['root']>[0]) =>
-    Buffer.from(authorities.root(name).certificate.der).toString('base64')
-  return signTrustStatement(
-    {
-      version: 1,
-      trustDomain: options.trustDomain,
-      oidArc: options.oidArc,
-      anchors: { mesh: anchor('mesh-root'), artifact: anchor('artifact-root'), evidence: anchor('evidence-root') },
-      stateSigners: { active: active.publicKey.spkiSha256Hex, spare: spare.publicKey.spkiSha256Hex },
-      retired: [],
-    },
-    jwsSigner(authorities.root('mesh-root').signer, []),
-  )
-}
-
-/** One file with key and chain, 0600: the only one that may hold this key. */
-async function createAdmin(
-  account: string,
-  file: string,
-  requester: Requester,
-  deps: Omit<IssueDeps, 'installation'> & { installation: Installation; authorities: Authorities },
-): Promise<void> {
-  const signer = await memorySigner('api', 'P-256')
-  const order = await adminOrder(
-    {
-      account,
-      csr: { publicKey: signer.publicKey },
-      requester,
-      requestId: REQUEST_ID,
-      validityMs: undefined,
-      cause: 'init',
-    },
-    { ...deps, adminTemplate: builtinTemplates()['vcc-admin'] },
-  )
-  const { certificate, issuingCaId } = await issue(order, deps)
-  const chain = [certificate, ...deps.authorities.chainOf(issuingCaId).slice(0, -1)]
-  const pem = [signer.privateKeyPem(), ...chain.map((one) => encodePem('CERTIFICATE', one.der))].join('')
-  await writeFileAtomic(file, pem, { mode: 0o600 })
-}
 
 function* insertOrganization(options: InitOptions, now: Date): Unit<void> {
   yield* change(

@@ -2,7 +2,7 @@ import { CliError } from '@vcc/runtime'
 import { classOid, DEFAULT_OID_ARC } from '@vcc/x509'
 
 /** The classes that exist everywhere, in the order of their OIDs `.2.1` to `.2.5`. */
-export const BUILTIN_CLASSES = [
+const BUILTIN_CLASSES = [
   'mtls_certificate',
   'management_core_certificate',
   'ai_processing_certificate',
