@@ -30,9 +30,10 @@ export function open(context: Context, clientPem: string): Connection {
     now,
   }
   const dispatcher = peerDispatcher(clientContext(root, { keyPem: clientPem, chainPem: clientPem }), expected)
+  const client = apiClient({ baseUrl: context.apiUrl, dispatcher, timeoutMs: 90_000 })
   return {
     context,
-    call: apiClient({ baseUrl: context.apiUrl, dispatcher, timeoutMs: 90_000 }).call,
+    call: (route, input, options) => client.call(route, input, options),
     [Symbol.asyncDispose]: () => dispatcher.destroy(),
   }
 }

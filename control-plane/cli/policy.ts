@@ -83,7 +83,7 @@ async function apply(file: string, flags: ApplyFlags): Promise<void> {
     if (changes(diff)) await confirm({ question: 'Put this in force?', yes: flags.yes === true })
     using _ = showProgress('waiting for the agents')
     const body = { matrix, expected_version: diff.from_version, wait_seconds: waitSeconds(flags) }
-    return api.call('policyApply', { body })
+    return await api.call('policyApply', { body })
   })
   report(applied, flags)
 }

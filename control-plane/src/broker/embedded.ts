@@ -1,6 +1,6 @@
 import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import { CONTROL_CLIENT_ID, isInstanceId, MESH_TLS, mayPublish, maySubscribe } from '@vcc/mesh'
-import { Aedes, type AuthenticateError, type Client, type ConnectPacket } from 'aedes'
+import { Aedes, type Client, type ConnectPacket } from 'aedes'
 import { limitHandshakes } from '../tls/handshake-limit.ts'
 import { type ListenAddress, listenOn } from '../tls/listen.ts'
 import { guardPacketSize } from './size-guard.ts'
@@ -42,7 +42,7 @@ export async function startEmbeddedBroker(
   identity: SecureContextOptions,
   deps: EmbeddedBrokerDeps,
 ): Promise<EmbeddedBroker> {
-  const authenticated = new WeakSet<Client>()
+  const authenticated = new WeakSet<TLSSocket>()
   const clients = new Map<string, Client>()
   const refuse = (client: Client, why: Parameters<BrokerEvents['refused']>[1]) => deps.events.refused(client.id, why)
   const review = async (client: Client) => {
@@ -68,15 +68,15 @@ export async function startEmbeddedBroker(
       deps.clientIdOf(socketOf(client)).then(
         (clientId) => {
           if (clientId === client.id) {
-            authenticated.add(client)
+            authenticated.add(socketOf(client))
             return done(null, true)
           }
           refuse(client, clientId === undefined ? 'certificate' : 'client_id')
-          return done(notAuthorized(), false)
+          return done(null, false)
         },
         (error: unknown) => {
           deps.events.failed(error)
-          done(notAuthorized(), false)
+          done(null, false)
         },
       )
     },
@@ -85,7 +85,7 @@ export async function startEmbeddedBroker(
         client !== null && mayPublish(client.id, packet.topic) && (!packet.retain || client.id === CONTROL_CLIENT_ID)
       if (isAllowed) return done(null)
       if (client !== null) refuse(client, 'publish')
-      return done(notAuthorized())
+      return done(new Error('not authorized')) // ends the connection
     },
     authorizeSubscribe: (client, subscription, done) => {
       if (maySubscribe(client.id, subscription.topic)) return done(null, subscription)
@@ -113,9 +113,8 @@ export async function startEmbeddedBroker(
         socket.destroy()
         return
       }
-      let client: Client | undefined
-      guardPacketSize(socket, () => client !== undefined && authenticated.has(client))
-      client = broker.handle(socket)
+      guardPacketSize(socket, () => authenticated.has(socket))
+      broker.handle(socket)
     },
   )
   limitHandshakes(server)
@@ -126,7 +125,7 @@ export async function startEmbeddedBroker(
     isConnected: (clientId) => clients.has(clientId),
     disconnect: (clientId) => clients.get(clientId)?.close(),
     async review() {
-      for (const client of [...clients.values()]) await review(client)
+      for (const client of clients.values()) await review(client)
     },
     renewIdentity: (next) => server.setSecureContext(tlsOptions(next)),
     async [Symbol.asyncDispose]() {
@@ -147,8 +146,4 @@ function isAcceptable({ protocolVersion, clean, will }: ConnectPacket): boolean 
 
 function socketOf(client: Client): TLSSocket {
   return client.conn as TLSSocket // every connection is handed over by the TLS server
-}
-
-function notAuthorized(): AuthenticateError {
-  return Object.assign(new Error('not authorized'), { returnCode: 5 })
 }

@@ -6,7 +6,7 @@ export interface PacketLimits {
   readonly afterAuthentication: number
 }
 
-export const PACKET_LIMITS: PacketLimits = { beforeAuthentication: 4 * 1024, afterAuthentication: 256 * 1024 }
+const PACKET_LIMITS: PacketLimits = { beforeAuthentication: 4 * 1024, afterAuthentication: 256 * 1024 }
 
 /**
  * Closes a connection that announces an MQTT packet larger than allowed, before the broker buffers it

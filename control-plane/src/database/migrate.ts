@@ -4,7 +4,7 @@ import { DatabaseError } from './errors.ts'
 import type { Migration } from './migrations/migration.ts'
 
 /** Marks a file as ours: "VCCP". */
-export const APPLICATION_ID = 0x56_43_43_50
+const APPLICATION_ID = 0x56_43_43_50
 
 export interface Migrated {
   readonly from: number

@@ -105,7 +105,7 @@ function* issuedFor(instance: string, serialHex: string): Unit<Existing | undefi
       .where('serial_number', '=', serialHex)
       .where('state', '=', 'issued'),
   )
-  return row?.der == null ? undefined : { der: row.der, issuingCaId: row.issuing_ca_id }
+  return row === undefined || row.der === null ? undefined : { der: row.der, issuingCaId: row.issuing_ca_id }
 }
 
 /** Part of the last commit of a join: the service is still registered, the token is used, the instance exists. */

@@ -92,9 +92,9 @@ interface RouteConfig {
   readonly name?: RouteName
 }
 
-function mount<N extends RouteName>(app: FastifyInstance, name: N, deps: AppDeps): void {
+function mount(app: FastifyInstance, name: RouteName, deps: AppDeps): void {
   const route: Route = ROUTES[name]
-  const handler = deps.handlers[name] as Handler<N>
+  const handler = deps.handlers[name] as Handler<RouteName> // its row in the table says what it takes
   app.route({
     method: route.method,
     url: route.path,

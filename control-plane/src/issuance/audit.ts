@@ -40,7 +40,7 @@ export function* auditAbandoned(intentId: string, row: CertificateRow, deps: { a
   )
 }
 
-export function auditActor(requester: Requester): AuditActor {
+function auditActor(requester: Requester): AuditActor {
   return { type: requester.type, ref: requester.ref }
 }
 

@@ -1,4 +1,4 @@
-import { createMetrics } from '@vcc/runtime'
+import type { createMetrics } from '@vcc/runtime'
 
 /** Every metric of the control plane. */
 export const CONTROL_METRICS = {

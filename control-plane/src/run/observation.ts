@@ -27,7 +27,7 @@ export async function serveObservation(config: ControlConfig, deps: ObservationD
       if (request.url === '/ready') return ready(response, deps)
       if (request.url !== '/metrics')
         return answer(response, 404, { status: 'unknown', hint: '/metrics, /live or /ready' })
-      return metricsText(deps).then(
+      metricsText(deps).then(
         (text) => response.writeHead(200, { 'content-type': deps.metrics.contentType }).end(text),
         () => answer(response, 500, { status: 'failed' }),
       )

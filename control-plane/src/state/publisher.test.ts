@@ -78,9 +78,9 @@ test('an agent accepts what is published for it, and the refresh that follows', 
   expect(held.content.service).toBe('spiffe://vcc.internal/org/brandenburg/svc/argus')
   await publisher.refreshAgents()
   expect(acceptRefresh(held, last(down.refresh) ?? '', acceptance(instance)).kind).toBe('agent')
-  expect(
-    acceptFleet(undefined, last(FLEET_TOPICS.snapshot) ?? '', acceptance(instance)).content.issuers,
-  ).toHaveLength(1)
+  expect(acceptFleet(undefined, last(FLEET_TOPICS.snapshot) ?? '', acceptance(instance)).content.issuers).toHaveLength(
+    1,
+  )
 })
 
 describe('an update', () => {

@@ -23,7 +23,7 @@ export function builtinTemplates(): Readonly<Record<TemplateId, Template>> {
 }
 
 /** @throws {ConfigError} with every problem and its place. */
-export function parseTemplate(yaml: string, fileName: string): Template {
+function parseTemplate(yaml: string, fileName: string): Template {
   const parsed = parseYamlConfig(yaml, fileName, Shape, {
     environment: {},
     check(template, report) {
