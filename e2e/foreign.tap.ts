@@ -43,6 +43,8 @@ await t.test('a session is never resumed', async (t) => {
         argusPem,
         '-key',
         argusPem,
+        '-cert_chain',
+        argusPem,
         ...args,
       ],
       { input },

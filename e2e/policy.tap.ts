@@ -63,15 +63,13 @@ await t.test('a change cuts live connections it no longer allows, and no others'
   await eventually('the other stream goes on', () => kept.lines() > before + 2)
   t.notOk(kept.isOver(), 'an edge that is still there keeps its stream')
   kept.close()
-  for (const [name, rule] of [
-    ['argus', 'default-deny'],
-    ['covina', 'default-deny'],
-  ] as const) {
-    const record = await eventually(`${name} records the cut`, () =>
-      events(mesh.agent(name).process().output(), 'access').find((one) => one['result'] === 'cut'),
-    )
-    t.match(record, { code: 'not_allowed', rule }, `${name}'s record says which rule`)
-  }
+  // Whichever agent has the change first cuts; the other one sees its peer go.
+  const record = await eventually('an agent records the cut', () =>
+    ['argus', 'covina']
+      .flatMap((name) => events(mesh.agent(name).process().output(), 'access'))
+      .find((one) => one['result'] === 'cut' && String(one['target']).endsWith('/svc/covina')),
+  )
+  t.match(record, { code: 'not_allowed', rule: 'default-deny' }, 'the record says which rule')
 })
 
 await t.test('a roll-back with one command brings the edges back', async (t) => {

@@ -36,7 +36,7 @@ export async function greet(port: number, shown: Shown | undefined): Promise<Gre
 }
 
 /** A TLS connection with the protocol of agents, to whoever answers. */
-export function dialAsAgent(port: number, shown: Shown | undefined): TLSSocket {
+function dialAsAgent(port: number, shown: Shown | undefined): TLSSocket {
   return connect({
     host: '127.0.0.1',
     port,

@@ -54,7 +54,7 @@ export interface DataPlaneDeps {
 }
 
 /** The configuration cannot work; `message` names the field. */
-export class ProxyConfigError extends Error {
+class ProxyConfigError extends Error {
   override readonly name = 'ProxyConfigError'
   readonly code = 'proxy_config_invalid'
 }

@@ -15,7 +15,7 @@ export interface SelfCheck {
 }
 
 /** The own listener does not serve what it should; `message` says why. */
-export class SelfCheckError extends Error {
+class SelfCheckError extends Error {
   override readonly name = 'SelfCheckError'
   readonly code = 'self_check_failed'
 }

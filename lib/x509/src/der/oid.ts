@@ -15,7 +15,7 @@ export function readOid(reader: DerReader, tag: number = TAG.oid): string {
  *
  * @throws {X509Error} `der_oid_invalid`.
  */
-export function oidText(content: Uint8Array): string {
+function oidText(content: Uint8Array): string {
   const last = content[content.length - 1]
   if (last === undefined || content.length > 64 || last >= 0x80) {
     throw new X509Error('der_oid_invalid', 'an object identifier is empty, too long or cut off')
