@@ -1,7 +1,8 @@
 import { type Held, isoSeconds, type UpBody } from '@vcc/mesh'
 import { errorCode } from '@vcc/runtime'
 import type { Certificate } from '@vcc/x509'
-import type { Identity } from '../identity/identity.ts'
+import { AgentError } from '../errors.ts'
+import { type Identity, isExpired } from '../identity/identity.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
 import { ListenError } from '../proxy/endpoint.ts'
 import { say, type UplinkDeps } from '../report/uplink.ts'
@@ -13,6 +14,7 @@ export interface InForceDeps {
   readonly root: Certificate
   readonly keyExchange: readonly string[]
   readonly keeper: () => StateKeeper
+  /** The newest one. */
   readonly identity: () => Identity
   readonly dataPlane: DataPlane
   readonly uplink: () => UplinkDeps
@@ -25,6 +27,8 @@ export interface InForce {
   readonly current: () => BuiltSnapshot | undefined
   /** Why the own listener does not serve what it should. */
   readonly listenerFailure: () => string | undefined
+  /** Why the newest certificate is not the one served, where it is not. */
+  readonly identityFailure: () => AgentError | undefined
   /** Puts what is held in force, as one immutable snapshot. Never throws; says afterwards what came of it. */
   readonly apply: () => Promise<void>
   /** Sends the acknowledgements that nobody took yet; `all`: those that were taken, too. */
@@ -34,23 +38,107 @@ export interface InForce {
 /**
  * What the data plane works by, and what the control plane is told about it: one acknowledgement for each content and
  * each serial served. A refresh, which changes neither, is put in force in silence.
+ *
+ * What cannot be put in force does not hold up the rest: a certificate that the own listener cannot serve leaves the
+ * last good one in use until another one comes, and with a document of the instance that cannot be used the last good
+ * one goes on, so that what the fleet denies is denied all the same. Neither is ever the other way round: there is no way
+ * back to an older fleet document.
  */
 export function inForce(deps: InForceDeps): InForce {
   let built: BuiltSnapshot | undefined
+  let lastGood: SnapshotParts | undefined
   let listenerFailure: string | undefined
+  let heldBack: { readonly identity: Identity; readonly error: AgentError } | undefined
   const acks = new Map<Held['kind'], { key: string; body: UpBody<'ack'>; isTaken: boolean }>()
+  let applying: Promise<void> = Promise.resolve()
   let sending: Promise<void> = Promise.resolve()
 
-  /** Of exactly the documents that were put in force; newer ones may be held by the time it is sent. */
-  function owe(parts: SnapshotParts, outcome: UpBody<'ack'>['outcome']): void {
-    const serial = deps.dataPlane.status().served?.serialHex ?? null
-    for (const held of [parts.fleet, parts.agent]) {
-      const { kind, epoch, generation, contentHash, enforceUntil } = held
-      const body = { kind, epoch, generation, contentHash, enforceUntil: isoSeconds(enforceUntil), serial, outcome }
-      const key = [epoch, generation, contentHash, serial, outcome.result].join(' ')
-      const before = acks.get(kind)
-      acks.set(kind, { key, body, isTaken: before?.key === key && before.isTaken })
+  async function applyHeld(): Promise<void> {
+    const { fleet, agent } = deps.keeper()
+    if (fleet === undefined || agent === undefined) return
+    const wanted = { root: deps.root, fleet, agent, identity: servable(), keyExchange: deps.keyExchange }
+    const first = await applied(wanted)
+    const choices = first.error === undefined ? [] : fallbacks(wanted, first)
+    let last = first
+    while (last.error !== undefined) {
+      const next = choices.shift()
+      if (next === undefined) break
+      last = await applied(next)
     }
+    const good = last.error === undefined ? last.parts : undefined
+    if (good !== undefined) noteGood(good, wanted, first.error)
+    oweAll(wanted, good, first.error, last.cut)
+  }
+
+  /** `isBuilt`: it is in force in spite of the error, but the own listener does not serve it as it should. */
+  async function applied(parts: SnapshotParts): Promise<Tried> {
+    const before = built
+    try {
+      built = snapshotOf(parts, before)
+      const { cut } = await deps.dataPlane.apply(built.snapshot)
+      listenerFailure = undefined
+      return { parts, cut, isBuilt: true, error: undefined }
+    } catch (cause) {
+      const error = cause instanceof Error ? cause : new TypeError('what was thrown is not an error', { cause })
+      deps.events.state_not_applied({ code: codeOf(error) }, error)
+      if (error instanceof ListenError) deps.onFatal(error)
+      const isBuilt = built !== before
+      if (isBuilt) listenerFailure = error.message
+      return { parts, cut: 0, isBuilt, error }
+    }
+  }
+
+  function noteGood(parts: SnapshotParts, wanted: SnapshotParts, error: Error | undefined): void {
+    lastGood = parts
+    if (parts.identity === wanted.identity) {
+      if (heldBack?.identity === parts.identity) heldBack = undefined
+      return
+    }
+    const message = 'the own listener cannot serve the new certificate; the last good one stays in use'
+    const refusal = new AgentError('identity_refused', message, { cause: error, reason: codeOf(error) })
+    heldBack = { identity: wanted.identity, error: refusal }
+  }
+
+  /** The newest identity, unless it failed before and the last good one still lives. */
+  function servable(): Identity {
+    const newest = deps.identity()
+    if (heldBack?.identity !== newest) heldBack = undefined
+    const good = lastGood?.identity
+    return heldBack === undefined || good === undefined || isExpired(good, deps.keeper().now()) ? newest : good
+  }
+
+  /** What to work by when `wanted` cannot be put in force: the most that is left of it first. */
+  function fallbacks(wanted: SnapshotParts, { error, isBuilt }: Tried): SnapshotParts[] {
+    if (lastGood === undefined || error instanceof ListenError) return []
+    const { identity, agent } = lastGood
+    const choices: SnapshotParts[] = []
+    const hasOlderIdentity = identity !== wanted.identity && !isExpired(identity, deps.keeper().now())
+    // What the listener serves is not a matter of the documents.
+    const hasOlderAgent = !isBuilt && agent.content !== wanted.agent.content
+    if (hasOlderIdentity) choices.push({ ...wanted, identity })
+    if (hasOlderAgent) choices.push({ ...wanted, agent })
+    if (hasOlderIdentity && hasOlderAgent) choices.push({ ...wanted, agent, identity })
+    return choices
+  }
+
+  /** Of exactly the documents that were put in force; newer ones may be held by the time it is sent. */
+  function oweAll(wanted: SnapshotParts, parts: SnapshotParts | undefined, failure: unknown, closed: number): void {
+    for (const kind of ['fleet', 'agent'] as const) {
+      const isApplied = parts?.[kind] === wanted[kind]
+      const at = isoSeconds(deps.keeper().now())
+      owe(wanted[kind], isApplied ? { result: 'applied', at, closed } : { result: 'refused', code: codeOf(failure) })
+    }
+    // Not waited for: the next document is not to be late because nobody takes this message.
+    void sendInTurn()
+  }
+
+  function owe(held: Held, outcome: UpBody<'ack'>['outcome']): void {
+    const serial = deps.dataPlane.status().served?.serialHex ?? null
+    const { kind, epoch, generation, contentHash, enforceUntil } = held
+    const body = { kind, epoch, generation, contentHash, enforceUntil: isoSeconds(enforceUntil), serial, outcome }
+    const key = [epoch, generation, contentHash, serial, outcome.result].join(' ')
+    const before = acks.get(kind)
+    acks.set(kind, { key, body, isTaken: before?.key === key && before.isTaken })
   }
 
   async function send(): Promise<void> {
@@ -70,29 +158,27 @@ export function inForce(deps: InForceDeps): InForce {
   return {
     current: () => built,
     listenerFailure: () => listenerFailure,
-    async apply() {
-      const { fleet, agent } = deps.keeper()
-      if (fleet === undefined || agent === undefined) return
-      const parts = { root: deps.root, fleet, agent, identity: deps.identity(), keyExchange: deps.keyExchange }
-      const before = built
-      try {
-        built = snapshotOf(parts, before)
-        const { cut } = await deps.dataPlane.apply(built.snapshot)
-        listenerFailure = undefined
-        owe(parts, { result: 'applied', at: isoSeconds(deps.keeper().now()), closed: cut })
-      } catch (error) {
-        const code = errorCode(error) ?? 'internal_error'
-        deps.events.state_not_applied({ code }, error)
-        if (error instanceof ListenError) deps.onFatal(error)
-        if (built !== before) listenerFailure = error instanceof Error ? error.message : code
-        owe(parts, { result: 'refused', code })
-      }
-      // Not waited for: the next document is not to be late because nobody takes this message.
-      void sendInTurn()
+    identityFailure: () => heldBack?.error,
+    apply() {
+      applying = applying.then(applyHeld)
+      return applying
     },
     acknowledge(which) {
       if (which === 'all') for (const [kind, ack] of acks) acks.set(kind, { ...ack, isTaken: false })
       return sendInTurn()
     },
   }
+}
+
+interface Tried {
+  readonly parts: SnapshotParts
+  readonly cut: number
+  readonly isBuilt: boolean
+  readonly error: Error | undefined
+}
+
+/** A code as an acknowledgement may carry it; those of Node and OpenSSL are in the log. */
+function codeOf(error: unknown): string {
+  const code = errorCode(error)
+  return code !== undefined && /^[a-z][a-z0-9_]{0,63}$/.test(code) ? code : 'internal_error'
 }

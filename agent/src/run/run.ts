@@ -236,7 +236,7 @@ async function serve(
         dataPlane,
         health,
         startedAt,
-        certificateEnds: identity.leaf.notAfter,
+        certificateEnds: serving().leaf.notAfter,
         isReady: reasons().length === 0,
         bypass: bypassPossible(config),
         offsetSeconds,
@@ -287,6 +287,8 @@ async function serve(
       events.certificate_renewed({ serialHex: next.leaf.serialHex, notAfter: next.leaf.notAfter, why })
       await putInForce()
       void reportStatus()
+      const failure = force.identityFailure()
+      if (failure !== undefined) throw failure
     },
     onFailed: (fact, error) => {
       metrics.vcc_agent_certificate_renewals_total.add({ result: fact.code })
@@ -296,8 +298,9 @@ async function serve(
     now,
   })
 
+  const serving = () => force.current()?.parts.identity ?? identity
   const reasons = (): readonly Reason[] => {
-    const { leaf } = identity
+    const { leaf } = serving()
     const { served } = dataPlane.status()
     const failed = force.listenerFailure()
     return unreadiness({
@@ -329,7 +332,7 @@ async function serve(
   }
 
   function readGauges(set: AgentGauges): void {
-    const { leaf } = identity
+    const { leaf } = serving()
     const plan = renewal.plan()
     const clock = keeper.clock()
     set.certificate(leaf.notAfter, plan.kind === 'stop' ? undefined : plan.at, now())
