@@ -1,7 +1,6 @@
 // Long because it is the wiring of the process, in one place and read from top to bottom.
 import { FLEET_TOPICS, instanceTopics } from '@vcc/mesh'
 import {
-  backoffMs,
   createLogger,
   createSchedule,
   EXIT,
@@ -14,15 +13,12 @@ import {
 } from '@vcc/runtime'
 import { serveAdmin } from '../admin/server.ts'
 import type { AgentConfig } from '../config.ts'
-import { callError, parsePull } from '../control/answers.ts'
 import { createApiLink } from '../control/api-link.ts'
 import { createBrokerLink } from '../control/broker-link.ts'
-import { AgentError, reasonOf } from '../errors.ts'
+import { AgentError } from '../errors.ts'
 import { probeService } from '../health/probe.ts'
 import { type Reason, type ServiceHealth, unreadiness } from '../health/readiness.ts'
 import { serveHealth, serveMetrics } from '../health/server.ts'
-import { type Identity, verifyIdentity } from '../identity/identity.ts'
-import { identityFiles } from '../identity/identity-file.ts'
 import { Renewal } from '../identity/renewal.ts'
 import { createDataPlane } from '../proxy/data-plane.ts'
 import { createAnswers } from '../report/answers.ts'
@@ -30,22 +26,18 @@ import { statusBody } from '../report/status-body.ts'
 import { say } from '../report/uplink.ts'
 import { lockFolder } from '../state/folder-lock.ts'
 import { StateKeeper } from '../state/keeper.ts'
-import { pullPace } from '../state/pull-pace.ts'
-import { stateFiles } from '../state/state-files.ts'
+import { puller } from '../state/puller.ts'
 import { bypassPossible, readStatus } from '../status/read.ts'
-import { trustFiles } from '../trust/trust-files.ts'
 import { AGENT_VERSION } from '../version.ts'
 import { accessFields } from './access.ts'
 import { agentEvents } from './events.ts'
 import { explained } from './explain.ts'
 import { inForce } from './in-force.ts'
+import { readJoined } from './joined.ts'
 import { type AgentGauges, createAgentMetrics, proxyMetrics } from './metrics.ts'
 
-const PULL_MS = 60_000
-/** While the broker is away nothing else brings news. */
-const PULL_ALONE_MS = 15_000
-/** After a pull that failed; the first state after a join comes as soon as it is made. */
-const PULL_BACKOFF = { baseMs: 500, capMs: 60_000 }
+/** How often a certificate that is not renewed any more is looked at. */
+const STOPPED_MS = 60_000
 const STATUS_MS = 30_000
 const TEND_MS = 1000
 
@@ -66,38 +58,14 @@ async function serve(
 ): Promise<void> {
   const startedAt = now()
   resources.use(await lockFolder(config.stateFolder))
-  const files = identityFiles(config.stateFolder)
-  const statements = trustFiles(config.stateFolder)
-  const trust = await statements.read()
-  const stored = await files.read()
-  if (trust === undefined || stored === undefined) {
-    throw new AgentError('not_joined', `there is no identity in ${config.stateFolder}`)
-  }
-  const stateStore = stateFiles(config.stateFolder)
-  const floor = await stateStore.floor()
-  const rules = {
-    root: trust.root,
-    oidArc: trust.statement.oidArc,
-    classOids: undefined,
-    expected: undefined,
-    now: floor !== undefined && floor > now() ? floor : now(),
-  }
-  let identity: Identity = verifyIdentity(stored, rules, { acceptExpired: true })
-  if (config.service !== undefined && config.service.replaceAll('_', '-') !== identity.service) {
-    throw new AgentError(
-      'service_mismatch',
-      `the configuration is for ${config.service}, the identity for ${identity.service}`,
-    )
-  }
-
+  const joined = await readJoined(config)
+  const { trust } = joined
+  let { identity } = joined
   const { root } = trust
   let keptStatement = trust.statement.version
   let health: ServiceHealth = { health: 'unknown' }
   let isDraining = false
   let lastClockBehind = false
-  let offsetSeconds: number | undefined
-  let failedPulls = 0
-  const pace = pullPace({ now })
   const ending = new AbortController()
   const fatal = Promise.withResolvers<never>()
   fatal.promise.catch(() => {}) // looked at in the end
@@ -128,15 +96,13 @@ async function serve(
   )
   resources.use(dataPlane)
 
-  const whose = { instance: identity.instance, service: identity.workload }
-  const loaded = await stateStore.load({ root: trust.root, trust: trust.statement, ...whose })
-  for (const refused of loaded.refused) events.state_file_refused(refused)
-  const keeper: StateKeeper = new StateKeeper(loaded, {
+  for (const refused of joined.loaded.refused) events.state_file_refused(refused)
+  const keeper: StateKeeper = new StateKeeper(joined.loaded, {
     root: trust.root,
     statement: trust.statement,
     instance: identity.instance,
     workload: identity.workload,
-    files: stateStore,
+    files: joined.states,
     onChange: async (kind) => {
       if (kind === 'fleet') await keepStatement()
       await putInForce()
@@ -215,7 +181,7 @@ async function serve(
     const { fleet } = keeper
     if (fleet === undefined || fleet.trust.version <= keptStatement) return
     try {
-      await statements.writeStatement(fleet.content.trust)
+      await joined.statements.writeStatement(fleet.content.trust)
       keptStatement = fleet.trust.version
     } catch (error) {
       events.state_not_stored({ kind: 'trust' }, error)
@@ -239,43 +205,25 @@ async function serve(
         certificateEnds: serving().leaf.notAfter,
         isReady: reasons().length === 0,
         bypass: bypassPossible(config),
-        offsetSeconds,
+        offsetSeconds: pulls.offsetSeconds(),
       }),
       uplink,
     )
 
-  function heldNames(): { readonly fleet?: string; readonly agent?: string } {
-    const { fleet, agent } = keeper
-    return {
-      ...(fleet === undefined ? {} : { fleet: `${fleet.epoch}.${fleet.generation}` }),
-      ...(agent === undefined ? {} : { agent: `${agent.epoch}.${agent.generation}` }),
-    }
-  }
-
-  async function pull(): Promise<void> {
-    const held = heldNames()
-    try {
-      const pulled = parsePull(await api.call('meshState', { query: held }))
-      const at = now()
-      const before = keeper.agent?.issuedAt
-      await keeper.takePulled(pulled)
-      failedPulls = 0
-      pace.pulled(heldNames().fleet !== held.fleet || heldNames().agent !== held.agent)
-      const signedAt = keeper.agent?.issuedAt
-      // The refresh of a pull is signed for it.
-      if (signedAt !== undefined && signedAt !== before)
-        offsetSeconds = Math.floor((at.getTime() - signedAt.getTime()) / 1000)
-      await force.acknowledge('owed')
-    } catch (error) {
-      failedPulls += 1
-      pace.pulled(false)
-      if (!ending.signal.aborted) events.control_away({ code: reasonOf(callError(config.controlUrl, error)) })
-    }
-  }
+  const pulls = puller({
+    keeper,
+    api,
+    isBrokerConnected: broker.isConnected,
+    onPulled: () => force.acknowledge('owed'),
+    onAway: (code) => {
+      if (!ending.signal.aborted) events.control_away({ code })
+    },
+    now,
+  })
 
   const renewal: Renewal = new Renewal({
     identity: () => identity,
-    files,
+    files: joined.identities,
     trust: meshTrust,
     keeper: () => keeper,
     api,
@@ -342,7 +290,7 @@ async function serve(
     }
     const inForceUntil = force.current()?.snapshot.enforceUntil
     if (inForceUntil !== undefined) set.enforceUntil(inForceUntil)
-    set.clockOffset(clock.state === 'behind' ? -clock.bySeconds : offsetSeconds)
+    set.clockOffset(clock.state === 'behind' ? -clock.bySeconds : pulls.offsetSeconds())
     set.link('api', api.downSince() === undefined)
     set.link('broker', broker.isConnected())
     set.ready(reasons().length === 0)
@@ -359,7 +307,7 @@ async function serve(
           renewal,
           dataPlane,
           snapshot: () => force.current()?.snapshot,
-          offsetSeconds: () => offsetSeconds,
+          offsetSeconds: pulls.offsetSeconds,
           api,
           broker,
           health: () => health,
@@ -385,11 +333,7 @@ async function serve(
   resources.defer(() => ending.abort(new Error('the agent ends')))
   const job = (name: string, periodMs: () => number, timeoutMs: number, run: () => Promise<void>) =>
     schedule.add({ name, first: now(), next: (at) => new Date(at.getTime() + periodMs()), timeoutMs, run })
-  const pullAgainMs = () =>
-    failedPulls === 0
-      ? withJitter(broker.isConnected() ? PULL_MS : PULL_ALONE_MS)
-      : backoffMs(failedPulls, PULL_BACKOFF)
-  const pulling = job('pull', pullAgainMs, 40_000, pull)
+  const pulling = job('pull', pulls.againMs, 40_000, pulls.pull)
   const renewing = job('renewal', untilRenewal, 60_000, () => renewal.tend())
   job('probe', () => config.healthInterval.ms, 10_000, probe)
   job(
@@ -411,7 +355,7 @@ async function serve(
   )
 
   function pullSoon(): void {
-    const asked = pace.asked()
+    const asked = pulls.asked()
     if (pulling.due === undefined || asked < pulling.due) pulling.moveTo(asked)
   }
 
@@ -421,7 +365,7 @@ async function serve(
 
   function untilRenewal(): number {
     const plan = renewal.plan()
-    return plan.kind === 'stop' ? PULL_MS : Math.max(100, plan.at.getTime() - keeper.clock().at.getTime())
+    return plan.kind === 'stop' ? STOPPED_MS : Math.max(100, plan.at.getTime() - keeper.clock().at.getTime())
   }
 
   events.started({
