@@ -248,6 +248,7 @@ test('without a last good one the failure is told, and the next one that can be 
   await keeper.take('fleet', (await fleet(1)).jws)
   await keeper.take('agent', (await agent(1)).jws)
   expect(force.listenerFailure()).toBeDefined()
+  expect(force.refused()).toEqual([])
   expect(dataPlane.status().served).toBeUndefined()
   world.identity = identityOf()
   await force.apply()
@@ -266,6 +267,7 @@ for (const { name, change, code } of unusable) {
     await keeper.take('agent', document.jws)
     expect(await told()).toEqual([`agent 2 ${code}, serves first`])
     expect(codes).toEqual([code])
+    expect(force.refused()).toMatchObject([{ held: { kind: 'agent', generation: 2 }, code }])
     const enforceUntil = force.current()?.snapshot.enforceUntil
 
     await keeper.take('fleet', (await fleet(2, [DENIAL])).jws)
@@ -277,6 +279,7 @@ for (const { name, change, code } of unusable) {
     expect(force.current()?.snapshot.enforceUntil).toEqual(enforceUntil)
     await keeper.take('agent', (await agent(3)).jws)
     expect(dataPlane.status().generation).toBe('1.2.3')
+    expect(force.refused()).toEqual([])
     expect(await told()).toEqual(['agent 3 applied, serves first'])
   })
 }

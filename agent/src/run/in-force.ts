@@ -8,6 +8,7 @@ import { ListenError } from '../proxy/endpoint.ts'
 import { say, type UplinkDeps } from '../report/uplink.ts'
 import type { StateKeeper } from '../state/keeper.ts'
 import { type BuiltSnapshot, type SnapshotParts, snapshotOf } from '../state/snapshot.ts'
+import type { RefusedDocument } from '../status/state-in-force.ts'
 import type { AgentEvents } from './events.ts'
 
 export interface InForceDeps {
@@ -27,6 +28,8 @@ export interface InForce {
   readonly current: () => BuiltSnapshot | undefined
   /** Why the own listener does not serve what it should. */
   readonly listenerFailure: () => string | undefined
+  /** Documents that are held and could not be put in force. */
+  readonly refused: () => readonly RefusedDocument[]
   /** Why the newest certificate is not the one served, where it is not. */
   readonly identityFailure: () => AgentError | undefined
   /** Puts what is held in force, as one immutable snapshot. Never throws; says afterwards what came of it. */
@@ -50,6 +53,7 @@ export function inForce(deps: InForceDeps): InForce {
   let listenerFailure: string | undefined
   let heldBack: { readonly identity: Identity; readonly error: AgentError } | undefined
   const acks = new Map<Held['kind'], { key: string; body: UpBody<'ack'>; isTaken: boolean }>()
+  let refused: RefusedDocument[] = []
   let applying: Promise<void> = Promise.resolve()
   let sending: Promise<void> = Promise.resolve()
 
@@ -123,10 +127,12 @@ export function inForce(deps: InForceDeps): InForce {
 
   /** Of exactly the documents that were put in force; newer ones may be held by the time it is sent. */
   function oweAll(wanted: SnapshotParts, parts: SnapshotParts | undefined, failure: unknown, closed: number): void {
+    refused = []
     for (const kind of ['fleet', 'agent'] as const) {
       const isApplied = parts?.[kind] === wanted[kind]
-      const at = isoSeconds(deps.keeper().now())
-      owe(wanted[kind], isApplied ? { result: 'applied', at, closed } : { result: 'refused', code: codeOf(failure) })
+      const [at, code] = [isoSeconds(deps.keeper().now()), codeOf(failure)]
+      owe(wanted[kind], isApplied ? { result: 'applied', at, closed } : { result: 'refused', code })
+      if (built?.parts[kind] !== wanted[kind]) refused.push({ held: wanted[kind], code })
     }
     // Not waited for: the next document is not to be late because nobody takes this message.
     void sendInTurn()
@@ -158,6 +164,7 @@ export function inForce(deps: InForceDeps): InForce {
   return {
     current: () => built,
     listenerFailure: () => listenerFailure,
+    refused: () => refused,
     identityFailure: () => heldBack?.error,
     apply() {
       applying = applying.then(applyHeld)

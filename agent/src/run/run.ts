@@ -307,6 +307,8 @@ async function serve(
           renewal,
           dataPlane,
           snapshot: () => force.current()?.snapshot,
+          documents: () => force.current()?.parts,
+          refused: force.refused,
           offsetSeconds: pulls.offsetSeconds,
           api,
           broker,

@@ -1,4 +1,4 @@
-import { enforcement, isoSeconds } from '@vcc/mesh'
+import { isoSeconds } from '@vcc/mesh'
 import {
   decideDial,
   displayName,
@@ -19,6 +19,7 @@ import type { Snapshot } from '../proxy/snapshot.ts'
 import type { StateKeeper } from '../state/keeper.ts'
 import { AGENT_VERSION } from '../version.ts'
 import { outageWords } from './outage.ts'
+import { type Documents, type RefusedDocument, refusedWarnings, stateInForce } from './state-in-force.ts'
 import type { AgentStatus } from './status.ts'
 
 export interface StatusDeps {
@@ -28,6 +29,9 @@ export interface StatusDeps {
   readonly renewal: Renewal
   readonly dataPlane: DataPlane
   readonly snapshot: () => Snapshot | undefined
+  /** What the snapshot was made of. */
+  readonly documents: () => Documents | undefined
+  readonly refused: () => readonly RefusedDocument[]
   readonly offsetSeconds: () => number | undefined
   readonly api: ApiLink
   readonly broker: BrokerLink
@@ -43,12 +47,15 @@ export function readStatus(deps: StatusDeps): AgentStatus {
   const snapshot = deps.snapshot()
   const plane = dataPlane.status()
   const notReady = deps.unreadiness()
-  const state = stateOf(deps)
+  const documents = deps.documents()
+  const state = stateInForce(documents, { now: deps.now(), floor: keeper.floor })
+  const refused = refusedWarnings(documents, deps.refused())
   const clock = keeper.clock()
-  const warnings = warningsOf(deps, notReady, state)
+  const warnings = [...refused, ...warningsOf(deps, notReady, state)]
   return {
     healthy:
       notReady.length === 0 &&
+      refused.length === 0 &&
       state.enforcement !== 'expired' &&
       deps.renewal.plan().kind !== 'stop' &&
       clock.state === 'ok',
@@ -101,24 +108,6 @@ export function readStatus(deps: StatusDeps): AgentStatus {
 export function bypassPossible(config: AgentConfig): boolean {
   const addresses = [config.inbound.target, ...config.outbound.values()]
   return config.sharedHost && addresses.some((address) => address.kind === 'tcp')
-}
-
-function stateOf({ keeper, now }: StatusDeps): AgentStatus['state'] {
-  const { fleet, agent } = keeper
-  if (fleet === undefined || agent === undefined) {
-    return { fleet: null, agent: null, policy_version: null, signed_at: null, enforcement: 'none', enforce_until: null }
-  }
-  const shorter = fleet.enforceUntil < agent.enforceUntil ? fleet : agent
-  const { state, until } = enforcement(shorter, now(), keeper.floor)
-  const policy = agent.content.policy as { version?: number } // parsed when it was put in force
-  return {
-    fleet: `${fleet.epoch}.${fleet.generation}`,
-    agent: `${agent.epoch}.${agent.generation}`,
-    policy_version: policy.version ?? null,
-    signed_at: isoSeconds(shorter.issuedAt),
-    enforcement: state,
-    enforce_until: isoSeconds(until),
-  }
 }
 
 function renewalOf(renewal: Renewal): Pick<AgentStatus['identity'], 'renewal' | 'renewal_at' | 'last_failure'> {

@@ -1,0 +1,48 @@
+import { enforcement, type HeldAgent, type HeldFleet, isoSeconds } from '@vcc/mesh'
+import type { AgentStatus } from './status.ts'
+
+/** The two documents that are worked by. */
+export interface Documents {
+  readonly fleet: HeldFleet
+  readonly agent: HeldAgent
+}
+
+/** What is in force, and for how long: of the two documents the one that ends first decides. */
+export function stateInForce(
+  documents: Documents | undefined,
+  clock: { readonly now: Date; readonly floor: Date | undefined },
+): AgentStatus['state'] {
+  if (documents === undefined) {
+    return { fleet: null, agent: null, policy_version: null, signed_at: null, enforcement: 'none', enforce_until: null }
+  }
+  const { fleet, agent } = documents
+  const shorter = fleet.enforceUntil < agent.enforceUntil ? fleet : agent
+  const { state, until } = enforcement(shorter, clock.now, clock.floor)
+  const policy = agent.content.policy as { version?: number } // parsed when it was put in force
+  return {
+    fleet: nameOf(fleet),
+    agent: nameOf(agent),
+    policy_version: policy.version ?? null,
+    signed_at: isoSeconds(shorter.issuedAt),
+    enforcement: state,
+    enforce_until: isoSeconds(until),
+  }
+}
+
+/** A document that is held and could not be put in force. */
+export interface RefusedDocument {
+  readonly held: HeldFleet | HeldAgent
+  readonly code: string
+}
+
+export function refusedWarnings(documents: Documents | undefined, refused: readonly RefusedDocument[]): string[] {
+  return refused.map(({ held, code }) => {
+    const instead = documents?.[held.kind]
+    const name = instead === undefined || instead.content === held.content ? 'nothing' : nameOf(instead)
+    return `the ${held.kind} document ${nameOf(held)} cannot be put in force (${code}); ${name} is instead`
+  })
+}
+
+function nameOf({ epoch, generation }: HeldFleet | HeldAgent): string {
+  return `${epoch}.${generation}`
+}
