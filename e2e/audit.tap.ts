@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { startControlPlane, succeeded } from './harness/control.ts'
+import { openDatabase } from './harness/database.ts'
 import { startMesh } from './harness/mesh.ts'
-import { eventually, run } from './harness/process.ts'
+import { commandLinesWith, eventually, run } from './harness/process.ts'
 
 await using mesh = await startMesh({ services: { argus: ['covina'], covina: [] } })
 const { control } = mesh
@@ -21,7 +22,7 @@ await t.test('the chain is proved while the control plane writes it', async (t) 
   t.ok((rows[0] ?? 0) < (rows[2] ?? 0), 'it grows')
 })
 
-await t.test('every issuance has an attempt and an outcome, and no row names a person', async (t) => {
+await t.test('every certificate is on record and valid, and the file shows nothing in clear', async (t) => {
   const { items } = (await control.pkiJson('certificates', 'list', '--all')) as {
     items: { serial_number: string; purpose: string; state: string }[]
   }
@@ -90,6 +91,8 @@ await t.test('kill -9 in mid-load: nothing that was answered is lost, nothing is
     'each is valid, or an orphan that is revoked',
   )
   succeeded(await control.control('audit', 'verify'))
+  using database = await openDatabase(control)
+  t.same(database.rows("select intent_id from issuance_intents where state = 'open'"), [], 'no intent is left open')
 })
 
 await t.test('an idempotency key answers the same certificate, and refuses another request', async (t) => {
@@ -117,6 +120,54 @@ await t.test('an idempotency key answers the same certificate, and refuses anoth
   t.match(other.stderr, /idempotency_key_reused/)
 })
 
+await t.test('the chain holds an attempt before each outcome, and no personal data', async (t) => {
+  using database = await openDatabase(control)
+  const records = database.rows('select record from audit_entries order by seq').map((row) => String(row['record']))
+  const kept = [...records, ...database.rows('select details from audit_details').map((row) => String(row['details']))]
+  for (const personal of [/person-\d/, /someone/, /127\.0\.0\.1/, /"admin"\s*:/]) {
+    t.notOk(
+      kept.some((one) => personal.test(one)),
+      `${personal} is nowhere`,
+    )
+  }
+  const phases = new Map<string, string[]>()
+  for (const text of records) {
+    const one = JSON.parse(text) as { phase?: string; event: string; request_id?: string; target: { id: string } }
+    if (one.phase === undefined) continue
+    const key = `${one.event} ${one.request_id} ${one.target.id}`
+    phases.set(key, [...(phases.get(key) ?? []), one.phase])
+  }
+  t.ok(phases.size > 10)
+  const wrong = [...phases.values()].filter((order) => order[0] !== 'attempt' || order.length > 2)
+  t.same(wrong, [])
+})
+
+await t.test('a row that was changed is named, as is one that was taken out', async (t) => {
+  await control.process().stop()
+  const broken = async (row: number) => {
+    const verdict = await control.control('audit', 'verify')
+    t.equal(verdict.code, 11)
+    t.match(verdict.stderr, new RegExp(`row ${row} breaks the audit chain.*\\[audit_chain_broken\\]`, 's'))
+  }
+  {
+    using database = await openDatabase(control)
+    t.throws(() => database.run("update audit_entries set record = '{}' where seq = 7"), /append-only/)
+    t.throws(() => database.run('delete from audit_entries where seq = 7'), /append-only/)
+    database.run('drop trigger audit_entries_keep; drop trigger audit_entries_stay')
+    database.run(`create table kept as select seq, record from audit_entries where seq = 7`)
+    database.run(`update audit_entries set record = json_set(record, '$.outcome', 'denied') where seq = 7`)
+  }
+  await broken(7)
+  {
+    using database = await openDatabase(control)
+    database.run(
+      'pragma foreign_keys = off; delete from audit_details where seq = 9; delete from audit_entries where seq = 9',
+    )
+    database.run('update audit_entries set record = (select record from kept) where seq = 7')
+  }
+  await broken(9)
+})
+
 await t.test('init is idempotent, refuses to overwrite, and a wrong key is said clearly', async (t) => {
   await using other = await startControlPlane(join(mesh.folder, 'other'))
   const again = await other.control('init', '--status-url', 'http://pki.vcc.internal', '--root-key', 'P-384')
@@ -130,4 +181,12 @@ await t.test('init is idempotent, refuses to overwrite, and a wrong key is said 
   const wrong = await other.control('audit', 'verify')
   t.not(wrong.code, 0)
   t.match(wrong.stderr, /\[database_key_wrong\]/)
+})
+
+await t.test('nothing stays behind', async (t) => {
+  const pids = ['argus', 'covina'].map((name) => mesh.service(name).process.pid)
+  await mesh[Symbol.asyncDispose]()
+  t.throws(() => process.kill(pids[0] ?? 0, 0), 'the services have ended')
+  t.same(await commandLinesWith(mesh.folder), [], 'no process works in the folder of this mesh')
+  await t.rejects(readFile(control.configFile), 'and the folder is gone')
 })

@@ -1,10 +1,12 @@
 import { X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { succeeded } from './harness/control.ts'
 import { type Mesh, startMesh } from './harness/mesh.ts'
-import { eventually } from './harness/process.ts'
+import { NODE, VCC_AGENT } from './harness/paths.ts'
+import { eventually, run } from './harness/process.ts'
 import { events, metric } from './harness/tables.ts'
 
 const LIBRARY = ['x86_64', 'aarch64']
@@ -18,6 +20,7 @@ async function meshOfLastWeek(library: string): Promise<Mesh> {
   try {
     const mesh = await startMesh({ services: { argus: ['covina'], covina: [] } })
     await eventually('the mesh works', async () => (await fetch(mesh.agent('argus').url('covina'))).status === 200)
+    succeeded(await mesh.control.pki('tokens', 'create', 'argus', '--output', join(mesh.folder, 'old.token')))
     for (const name of ['argus', 'covina']) await mesh.agent(name).process().stop()
     await mesh.control.process().stop()
     return mesh
@@ -87,5 +90,18 @@ else {
     t.same(items.map((one) => `${one.cause}: ${one.state}`).toSorted(), ['join: expired', 're-enrolment: valid'])
     const verdict = await mesh.control.control('audit', 'verify')
     t.equal(verdict.code, 0, verdict.stderr)
+  })
+  await t.test('a join token of last week is refused', async (t) => {
+    const folder = join(mesh.folder, 'late')
+    await mkdir(folder)
+    const config = join(folder, 'vcc-agent.yml')
+    await writeFile(
+      config,
+      (await readFile(argus.configFile, 'utf8')).replace(argus.stateFolder, join(folder, 'state')),
+    )
+    const args = ['--config', config, '--fingerprint', mesh.control.fingerprint]
+    const joined = await run(NODE, [VCC_AGENT, 'join', ...args, '--token-file', join(mesh.folder, 'old.token')])
+    t.equal(joined.code, 4)
+    t.match(joined.stderr, /token_expired/)
   })
 }

@@ -91,11 +91,18 @@ await t.test('openssl verify -x509_strict agrees with every certificate of the i
     authorities.filter((one) => one.kind === 'root').map((one) => readFile(chains.get(one.ca_id) ?? '', 'utf8')),
   )
   await writeFile(roots, rootTexts.join(''))
+  const api = `https://127.0.0.1:${control.ports.agents}/api/v1/certs/status`
   const seen = new Set<string>()
   for (const { cert_id, issuing_ca_id, purpose } of items) {
-    const { certificate_pem: pem } = (await control.pkiJson('certificates', 'show', cert_id)) as {
-      certificate_pem: string
-    }
+    const shown = await run('curl', [
+      '-sk',
+      '--cert',
+      control.adminFile,
+      '--key',
+      control.adminFile,
+      `${api}/${cert_id}`,
+    ])
+    const { certificate_pem: pem } = JSON.parse(shown.stdout) as { certificate_pem: string }
     const file = join(mesh.folder, 'one.pem')
     await writeFile(file, pem)
     const verified = await run('openssl', [

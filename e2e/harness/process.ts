@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
 import { COMPILE_CACHE } from './paths.ts'
 
 export interface ProcessOptions {
@@ -30,7 +31,8 @@ const living = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of living) child.kill('SIGKILL')
 })
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+// SIGALRM is how tap ends a file that takes too long.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGALRM'] as const) {
   process.once(signal, () => {
     for (const child of living) child.kill('SIGKILL')
     process.exit(130)
@@ -120,6 +122,13 @@ export async function run(
   const [code] = (await once(child, 'close')) as [number | null]
   living.delete(child)
   return { code: code ?? 137, ...output }
+}
+
+/** Command lines of the processes of this machine that contain `part`. */
+export async function commandLinesWith(part: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const lines = await Promise.all(pids.map(async (pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
+  return lines.map((line) => line.replaceAll('\0', ' ').trim()).filter((line) => line.includes(part))
 }
 
 /** Asks again until the answer is not undefined or false. The deadline is generous on purpose: tests assert no times. */
