@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { request } from 'undici'
-import { startLoad } from './demo/load.ts'
-import { startMesh } from './harness/mesh.ts'
-import { eventually, run } from './harness/process.ts'
-import { events, metric } from './harness/tables.ts'
+import { startLoad } from '../demo/load.ts'
+import { startMesh } from '../harness/mesh.ts'
+import { eventually, run } from '../harness/process.ts'
+import { events, metric } from '../harness/tables.ts'
 
 const ROTATIONS = 20
 

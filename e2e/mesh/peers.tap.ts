@@ -2,11 +2,11 @@ import type { LeafSpec, TestCredential } from '@vcc/testkit'
 import { credential, secondsAfter, testInstance, testPki } from '@vcc/testkit'
 import { classOid, DEFAULT_OID_ARC, ekuOid, OID } from '@vcc/x509'
 import t from 'tap'
-import { openIssuers } from './harness/issuers.ts'
-import { startMesh } from './harness/mesh.ts'
-import { greet, startImpostor } from './harness/peer.ts'
-import { eventually } from './harness/process.ts'
-import { events, metric } from './harness/tables.ts'
+import { openIssuers } from '../harness/issuers.ts'
+import { startMesh } from '../harness/mesh.ts'
+import { greet, startImpostor } from '../harness/peer.ts'
+import { eventually } from '../harness/process.ts'
+import { events, metric } from '../harness/tables.ts'
 
 await using mesh = await startMesh({ services: { argus: ['covina'], covina: [] } })
 const covina = mesh.agent('covina')

@@ -2,10 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
-import { startControlPlane, succeeded } from './harness/control.ts'
-import { openDatabase } from './harness/database.ts'
-import { startMesh } from './harness/mesh.ts'
-import { commandLinesWith, eventually, run } from './harness/process.ts'
+import { startControlPlane, succeeded } from '../harness/control.ts'
+import { openDatabase } from '../harness/database.ts'
+import { startMesh } from '../harness/mesh.ts'
+import { commandLinesWith, eventually, run } from '../harness/process.ts'
 
 await using mesh = await startMesh({ services: { argus: ['covina'], covina: [] } })
 const { control } = mesh

@@ -3,11 +3,11 @@ import { get, type IncomingMessage } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { joinAgent } from './harness/agent.ts'
-import { startMesh } from './harness/mesh.ts'
-import { MATRIX_FILE } from './harness/paths.ts'
-import { eventually } from './harness/process.ts'
-import { events } from './harness/tables.ts'
+import { joinAgent } from '../harness/agent.ts'
+import { startMesh } from '../harness/mesh.ts'
+import { MATRIX_FILE } from '../harness/paths.ts'
+import { eventually } from '../harness/process.ts'
+import { events } from '../harness/tables.ts'
 
 // argus and covina speak HTTP, veritas any protocol.
 await using mesh = await startMesh({

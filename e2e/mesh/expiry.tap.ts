@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { succeeded } from './harness/control.ts'
-import { type Mesh, startMesh } from './harness/mesh.ts'
-import { NODE, VCC_AGENT } from './harness/paths.ts'
-import { eventually, run } from './harness/process.ts'
-import { events, metric } from './harness/tables.ts'
+import { succeeded } from '../harness/control.ts'
+import { type Mesh, startMesh } from '../harness/mesh.ts'
+import { NODE, VCC_AGENT } from '../harness/paths.ts'
+import { eventually, run } from '../harness/process.ts'
+import { events, metric } from '../harness/tables.ts'
 
 const LIBRARY = ['x86_64', 'aarch64']
   .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)

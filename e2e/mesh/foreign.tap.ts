@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { succeeded } from './harness/control.ts'
-import { startMesh } from './harness/mesh.ts'
-import { eventually, run } from './harness/process.ts'
+import { succeeded } from '../harness/control.ts'
+import { startMesh } from '../harness/mesh.ts'
+import { eventually, run } from '../harness/process.ts'
 
 await using mesh = await startMesh({ services: { argus: ['covina'], covina: [] } })
 const { control } = mesh

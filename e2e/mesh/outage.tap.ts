@@ -1,12 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { startMesh } from './harness/mesh.ts'
-import { MATRIX_FILE, NODE, VCC_CONTROL } from './harness/paths.ts'
-import { freePorts } from './harness/ports.ts'
-import { eventually, run } from './harness/process.ts'
-import { startRelay } from './harness/relay.ts'
-import { events, metric } from './harness/tables.ts'
+import { startMesh } from '../harness/mesh.ts'
+import { MATRIX_FILE, NODE, VCC_CONTROL } from '../harness/paths.ts'
+import { freePorts } from '../harness/ports.ts'
+import { eventually, run } from '../harness/process.ts'
+import { startRelay } from '../harness/relay.ts'
+import { events, metric } from '../harness/tables.ts'
 
 // Agents reach control plane and broker through relays that the test can cut.
 const ports = { agents: 0, broker: 0 }
