@@ -73,7 +73,7 @@ const CASES: readonly { name: string; der: Uint8Array; fails: X509Failure }[] = 
   {
     name: 'a key beside its curve',
     der: request({ spki: flip(key.publicKey.spkiDer, key.publicKey.spkiDer.length - 1) }),
-    fails: 'key_point_invalid',
+    fails: 'key_point_off_curve',
   },
   { name: 'no attributes field', der: request({ attributes: new Uint8Array() }), fails: 'der_truncated' },
   {

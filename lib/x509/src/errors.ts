@@ -45,10 +45,16 @@ export const X509_FAILURES = {
   // Keys
   key_algorithm_refused: { alert: 'unsupported_certificate', source: 'RFC 5480 §2, RFC 3279 §2.3.1' },
   key_curve_refused: { alert: 'unsupported_certificate', source: 'RFC 5480 §2.1.1' },
-  key_point_invalid: { alert: 'bad_certificate', source: 'SEC 1 §3.2.2.1' },
+  key_point_infinity: { alert: 'bad_certificate', source: 'SEC 1 §3.2.2.1' },
+  key_point_form: { alert: 'bad_certificate', source: 'RFC 5480 §2.2' },
+  key_point_out_of_range: { alert: 'bad_certificate', source: 'SEC 1 §3.2.2.1' },
+  key_point_off_curve: { alert: 'bad_certificate', source: 'SEC 1 §3.2.2.1' },
   key_rsa_size: { alert: 'unsupported_certificate', source: 'architecture.md, Trust' },
   key_rsa_exponent: { alert: 'unsupported_certificate', source: 'FIPS 186-5 §A.1.1' },
   key_rsa_modulus: { alert: 'bad_certificate', source: 'FIPS 186-5 §A.1.1' },
+  key_rsa_small_factor: { alert: 'bad_certificate', source: 'FIPS 186-5 §A.1.1' },
+  key_rsa_roca: { alert: 'bad_certificate', source: 'knowledge/ca.md §5.2 row 26 (CVE-2017-15361)' },
+  key_rsa_close_primes: { alert: 'bad_certificate', source: 'knowledge/ca.md §5.2 row 26' },
   key_invalid: { alert: 'bad_certificate', source: 'RFC 5280 §4.1.2.7' },
   // Requests
   csr_version: { alert: 'bad_certificate', source: 'RFC 2986 §4.1' },

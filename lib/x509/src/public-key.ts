@@ -14,10 +14,11 @@ import {
   withRaw,
 } from './der/reader.ts'
 import { encodeDer, NULL, sequence } from './der/writer.ts'
+import { CURVES, type CurveName, checkPoint } from './ec-point.ts'
 import { X509Error } from './errors.ts'
 import { OID } from './oid.ts'
+import { checkModulus } from './rsa-modulus.ts'
 
-export type CurveName = 'P-256' | 'P-384' | 'P-521'
 export type KeyKind =
   | { readonly type: 'ec'; readonly curve: CurveName }
   | { readonly type: 'rsa'; readonly bits: number }
@@ -34,7 +35,7 @@ export interface PublicKey {
 
 /**
  * Decodes one SubjectPublicKeyInfo, at most 2 KiB, and checks the key: a point in uncompressed form on P-256, P-384 or
- * P-521; or RSA with 3072 to 8192 bits in steps of eight, e = 65537 and a modulus without small factor.
+ * P-521; or RSA with 3072 to 8192 bits in steps of eight, e = 65537 and a modulus that is not known to be weak.
  *
  * Does **not** ask whether a key is blocked or already used.
  *
@@ -109,18 +110,6 @@ function keyKind(algorithm: Uint8Array, bits: Uint8Array): KeyKind {
   throw new X509Error('key_algorithm_refused', 'the key is neither ECDSA nor RSA')
 }
 
-function checkPoint(bits: Uint8Array, curve: Curve): void {
-  // The point at infinity is the single octet 00; compressed points start with 02 or 03.
-  if (bits.length !== 1 + 2 * curve.octets || bits[0] !== 4) {
-    throw new X509Error('key_point_invalid', 'the point is not in uncompressed form')
-  }
-  const x = BigInt(`0x${bits.subarray(1, 1 + curve.octets).toHex()}`)
-  const y = BigInt(`0x${bits.subarray(1 + curve.octets).toHex()}`)
-  const onCurve = (y * y - (x * x * x - 3n * x + curve.b)) % curve.p === 0n
-  if (x >= curve.p || y >= curve.p || !onCurve)
-    throw new X509Error('key_point_invalid', 'the point is not on its curve')
-}
-
 function rsaBits(bits: Uint8Array): number {
   const reader = viewDer(bits)
   const key = readSequence(reader)
@@ -134,54 +123,9 @@ function rsaBits(bits: Uint8Array): number {
     throw new X509Error('key_rsa_size', 'an RSA modulus needs 3072 to 8192 bits, a multiple of eight')
   }
   if (!sameBytes(exponent, F4)) throw new X509Error('key_rsa_exponent', 'an RSA public exponent other than 65537')
-  const n = BigInt(`0x${magnitude.toHex()}`)
-  const rest = n % SMALL_PRIMES_PRODUCT
-  if (SMALL_PRIMES.some((prime) => rest % prime === 0n)) {
-    throw new X509Error('key_rsa_modulus', 'an RSA modulus has a small factor')
-  }
+  checkModulus(BigInt(`0x${magnitude.toHex()}`))
   return size
 }
 
-interface Curve {
-  readonly name: CurveName
-  readonly octets: number
-  readonly algorithmDer: Uint8Array
-  readonly p: bigint
-  readonly b: bigint
-}
-
-/** SEC 2; a = −3 for all three. */
-const CURVES: readonly Curve[] = [
-  {
-    name: 'P-256',
-    octets: 32,
-    algorithmDer: encodeDer(sequence(oid(OID.ecPublicKey), oid(OID.p256))),
-    p: 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n,
-    b: 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn,
-  },
-  {
-    name: 'P-384',
-    octets: 48,
-    algorithmDer: encodeDer(sequence(oid(OID.ecPublicKey), oid(OID.p384))),
-    p: 2n ** 384n - 2n ** 128n - 2n ** 96n + 2n ** 32n - 1n,
-    b: 0xb3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aefn,
-  },
-  {
-    name: 'P-521',
-    octets: 66,
-    algorithmDer: encodeDer(sequence(oid(OID.ecPublicKey), oid(OID.p521))),
-    p: 2n ** 521n - 1n,
-    b: 0x51953eb9618e1c9a1f929a21a0b68540eea2da725b99b315f3b8b489918ef109e156193951ec7e937b1652c0bd3bb1bf073573df883d2c34f1ef451fd46b503f00n,
-  },
-]
-
 const RSA_ALGORITHM = encodeDer(sequence(oid(OID.rsaEncryption), NULL))
 const F4 = new Uint8Array([1, 0, 1])
-const SMALL_PRIMES = primesBelow(752)
-const SMALL_PRIMES_PRODUCT = SMALL_PRIMES.reduce((product, prime) => product * prime, 1n)
-
-function primesBelow(limit: number): bigint[] {
-  const primes: number[] = []
-  for (let n = 2; n < limit; n++) if (primes.every((prime) => n % prime !== 0)) primes.push(n)
-  return primes.map(BigInt)
-}
