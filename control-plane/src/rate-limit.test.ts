@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { rateLimit } from './rate-limit.ts'
 
-test('a burst passes, then so many a second, each key for itself', () => {
+test('ca-35 a burst passes, then so many a second, each key for itself', () => {
   let now = 0
   const passes = rateLimit({ perSecond: 2, burst: 3 }, () => now)
   expect(['a', 'a', 'a', 'a', 'b'].map(passes)).toEqual([true, true, true, false, true])

@@ -109,6 +109,13 @@ describe('boundaries', () => {
     assert.deepEqual(forged, [])
   })
 
+  /** Node writes names into one string with commas between them, which a name may contain: CVE-2021-44531, -44532. */
+  test('ca-12 alternative names are read from DER, never from the text Node makes of them', () => {
+    const outside = product.filter(({ workspace }) => workspace !== 'lib/x509')
+    assert.deepEqual(find(outside, /\bsubjectAltName\b|\bsubjectaltname\b|\bgetPeerCertificate\(/), [])
+    assert.deepEqual(find(product, /new X509Certificate\(/), [])
+  })
+
   test('columns are listed: no SELECT *', () => {
     assert.deepEqual(find(product, /\.selectAll\(|\bselect \*/i), [])
   })

@@ -35,7 +35,7 @@ async function requested(key: string, request: unknown = 'a', signer?: { sign: (
   return certificate.serialHex
 }
 
-test('the same request under the same key gets the same certificate', async () => {
+test('ca-31 the same request under the same key gets the same certificate', async () => {
   expect(await requested('same-key')).toBe(await requested('same-key'))
 })
 
@@ -51,7 +51,7 @@ test('five at once: one is signed, the others are told to wait', async () => {
   expect(await requested('race-key')).toBe(outcomes.find((one) => one.status === 'fulfilled')?.value)
 })
 
-test('after an orphan the same request gets a new serial', async () => {
+test('ca-31 after an orphan the same request gets a new serial', async () => {
   const refuses = { sign: () => Promise.reject(new Error('the device is gone')) }
   await expect(requested('orphan-key', 'a', refuses)).rejects.toMatchObject({ code: 'signer_unavailable' })
   expect(await requested('orphan-key')).toMatch(/^[0-9a-f]{40}$/)

@@ -63,7 +63,7 @@ const rowsOf = (serial: string) =>
   )
 
 describe('join', () => {
-  test('gives a certificate with names from registry and installation, and the class from the policy', async () => {
+  test('ca-28 gives a certificate with names from registry and installation, and the class from the policy', async () => {
     const { instance, issued } = await joined()
     const { certificate } = issued
     expect(uriIdentityOf(certificate)).toBe('spiffe://vcc.internal/org/brandenburg/svc/argus')
@@ -90,7 +90,7 @@ describe('join', () => {
     expect(again.instance).toBe(first.instance)
   })
 
-  test('fifty keys race for one token: one wins, the others are told so', async () => {
+  test('ca-34 fifty keys race for one token: one wins, the others are told so', async () => {
     const token = await place.token('argus')
     const csrs = await Promise.all(Array.from({ length: 50 }, newCsr))
     const outcomes = await Promise.allSettled(csrs.map((csr) => join(asking(token, csr), place.enrol)))
@@ -136,7 +136,7 @@ describe('join', () => {
     })
   })
 
-  test('a key that refuses to sign leaves an orphan, and the same key then gets a new serial', async () => {
+  test('ca-31 a key that refuses to sign leaves an orphan, and the same key then gets a new serial', async () => {
     const token = await place.token('covina')
     const csr = await newCsr()
     const issuing = place.authorities.issuing('services-ca')
@@ -195,7 +195,7 @@ describe('renewal', () => {
     expect(line.map((one) => one.state).toSorted()).toEqual(['issued', 'issued', 'orphaned'])
   })
 
-  test('a revoked certificate renews nothing, and the attempt is on record', async () => {
+  test('ca-29 a revoked certificate renews nothing, and the attempt is on record', async () => {
     const { instance, issued } = await joined()
     const presented = presentedOf({ instance, issued })
     await revoke(presented.serialHex)
@@ -299,7 +299,7 @@ describe('renewal', () => {
     expect(again.issued.issuingCaId).toBe(first.issued.issuingCaId)
   })
 
-  test('needs a new key, and a registered instance', async () => {
+  test('ca-29 needs a new key, and a registered instance', async () => {
     const { instance, issued, csr } = await joined()
     const context = { cause: 'renewal', requestId: 'test' } as const
     const presented = presentedOf({ instance, issued })
@@ -311,7 +311,7 @@ describe('renewal', () => {
   })
 })
 
-test('an intent that another run left open becomes an orphan at start-up, once', async () => {
+test('ca-32 an intent that another run left open becomes an orphan at start-up, once', async () => {
   const token = await place.token('argus')
   const issuing = place.authorities.issuing('services-ca')
   const never = { ...issuing, signer: { ...issuing.signer, sign: () => new Promise<Uint8Array>(() => {}) } }

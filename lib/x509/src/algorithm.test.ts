@@ -101,7 +101,7 @@ describe('signatures', () => {
     }
   })
 
-  test('ECDSA values are minimal DER, short r and s among them', () => {
+  test('ca-20 ECDSA values are minimal DER, short r and s among them', () => {
     let shortest = 72
     for (let i = 0; i < 2000; i++) {
       const signature = ec.signNow(new Uint8Array([i & 0xff, i >> 8]))

@@ -309,6 +309,17 @@ describe('what is read', () => {
     expect(decodeCertificate(withParts({ 1: integer(hex('ff01')) })).serialHex).toBe('ff01')
   })
 
+  test('ca-2 a serial comes back in the one text it was written from', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 1n, max: 2n ** 159n - 1n }), (serial) => {
+        const digits = serial.toString(16)
+        const text = digits.length % 2 === 0 ? digits : `0${digits}`
+        const { der } = mintDer({ serial: Uint8Array.fromHex(text) })
+        expect(decodeCertificate(der).serialHex).toBe(text)
+      }),
+    )
+  })
+
   test('an unknown extension is kept with its critical flag', () => {
     const { extensions } = decodeCertificate(
       withSlots({ x: rawExtension(boolean(true), octetString(utf8String('?'))) }),

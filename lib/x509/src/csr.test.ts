@@ -99,7 +99,7 @@ const CASES: readonly { name: string; der: Uint8Array; fails: X509Failure }[] = 
     fails: 'extension_invalid',
   },
   {
-    name: 'an extension twice',
+    name: 'ca-23 an extension twice',
     der: request({
       attributes: constructed(
         0xa0,
@@ -119,7 +119,7 @@ function flip(octets: Uint8Array, at: number): Uint8Array {
   return copy
 }
 
-describe('requests that are refused', () => {
+describe('ca-26 requests that are refused', () => {
   test.each(CASES)('$name', ({ der, fails }) => {
     expect(refusalOf(() => verifyCsr(der))).toBe(fails)
   })
@@ -144,7 +144,7 @@ describe('a request for a key alone', () => {
       name: 'a challenge password',
       der: request({ attributes: constructed(0xa0, attribute('1.2.840.113549.1.9.7', utf8String('x'))) }),
     },
-  ])('names nothing: $name', ({ der }) => {
+  ])('ca-28 names nothing: $name', ({ der }) => {
     expect({ fails: refusalOf(() => assertKeyOnlyCsr(verifyCsr(der))) }).toEqual({ fails: 'csr_names_refused' })
   })
 })

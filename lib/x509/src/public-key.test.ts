@@ -115,7 +115,7 @@ const REFUSED: readonly { name: string; spki: Uint8Array; fails: X509Failure }[]
   { name: '2049 octets', spki: new Uint8Array(2049), fails: 'der_too_large' },
 ]
 
-describe('keys that are refused', () => {
+describe('ca-26 keys that are refused', () => {
   test.each(REFUSED)('$name', ({ spki, fails }) => {
     expect(refusalOf(() => decodePublicKey(spki))).toBe(fails)
   })

@@ -43,7 +43,7 @@ function nextPrime(from: bigint): bigint {
   return n
 }
 
-describe('ROCA', () => {
+describe('ca-26 ROCA', () => {
   test.each(vectors.moduli)('$file: $isRoca', ({ hex, isRoca }) => {
     expect(isRocaModulus(BigInt(`0x${hex}`))).toBe(isRoca)
   })
@@ -61,7 +61,7 @@ describe('ROCA', () => {
   })
 })
 
-describe('close primes', () => {
+describe('ca-26 close primes', () => {
   let p: bigint
   beforeAll(() => {
     p = generatePrimeSync(1536, { bigint: true })

@@ -2,17 +2,18 @@ import { sameBytes } from '../der/reader.ts'
 import { isDnsName } from '../dns-name.ts'
 import type { GeneralName } from '../general-name.ts'
 import { OID } from '../oid.ts'
+import { isStatusUrl } from '../profile/check.ts'
 import { extKeyUsageOid } from '../profile/table.ts'
 import type { LintFacts, LintRule } from './rule.ts'
 
 /** Rules about extensions. */
 export const EXTENSION_RULES: readonly LintRule[] = [
-  { code: 'lint_extension_set', rows: [23], check: checkExtensionSet },
+  { code: 'lint_extension_set', rows: [23], unreadable: ['extension_duplicate'], check: checkExtensionSet },
   { code: 'lint_basic_constraints', rows: [7], check: checkBasicConstraints },
   { code: 'lint_key_usage', rows: [8], check: checkKeyUsage },
   { code: 'lint_ext_key_usage', rows: [9], check: checkExtKeyUsage },
   { code: 'lint_key_identifiers', rows: [15], check: checkKeyIdentifiers },
-  { code: 'lint_subject_alt_name', rows: [10, 11], check: checkSubjectAltName },
+  { code: 'lint_subject_alt_name', rows: [10, 11, 24], check: checkSubjectAltName },
   { code: 'lint_name_constraints', rows: [21], check: checkNameConstraints },
   { code: 'lint_policies', rows: [], check: checkPolicies },
   { code: 'lint_status_urls', rows: [22], check: checkStatusUrls },
@@ -41,14 +42,18 @@ function checkKeyUsage({ tbs: { extensions }, profile }: LintFacts): string | un
   return sameSet([...usage], profile.keyUsage) ? undefined : 'the key usage is not that of the profile'
 }
 
-function checkExtKeyUsage({ tbs: { extensions }, profile, oidArc }: LintFacts): string | undefined {
+function checkExtKeyUsage({ tbs: { extensions }, profile, oidArc, issuer }: LintFacts): string | undefined {
   const usages = extensions.extKeyUsage
   if (profile.role !== 'leaf' && usages?.some((usage) => FORBIDDEN_ON_CA.includes(usage))) {
     return 'a CA carries OCSPSigning or anyExtendedKeyUsage'
   }
   const wanted = profile.extKeyUsage.map((usage) => extKeyUsageOid(usage, oidArc))
   if (wanted.length === 0) return usages === undefined ? undefined : 'a root carries an extended key usage'
-  return sameSet(usages ?? [], wanted) ? undefined : 'the extended key usages are not those of the profile'
+  if (!sameSet(usages ?? [], wanted)) return 'the extended key usages are not those of the profile'
+  const granted = issuer.extKeyUsage
+  return granted === undefined || wanted.every((usage) => granted.includes(usage))
+    ? undefined
+    : 'the issuer does not have an extended key usage that it would grant'
 }
 
 function checkKeyIdentifiers({ tbs: { extensions, publicKey }, profile, issuer }: LintFacts): string | undefined {
@@ -114,8 +119,7 @@ function checkStatusUrls({ tbs: { extensions }, profile }: LintFacts): string | 
   const access = extensions.authorityInfoAccess ?? []
   const urls = [...crl, ...access.map(({ location }) => location)]
   const found = valuesOf(urls, 'uri')
-  if (found.length !== urls.length || !found.every((url) => url.startsWith('http://')))
-    return 'a status URL is not http'
+  if (found.length !== urls.length || !found.every(isStatusUrl)) return 'a status URL is not http'
   const methods = access.map(({ method }) => method)
   const isComplete = {
     mesh: crl.length === 1 && sameSet(methods, [OID.ocsp, OID.caIssuers]),

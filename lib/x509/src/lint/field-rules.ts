@@ -1,24 +1,27 @@
 import { readOid } from '../der/oid.ts'
 import { peekTag, readConstructed, readSequence, sameBytes, viewDer } from '../der/reader.ts'
 import { TAG } from '../der/tag.ts'
+import { X509_FAILURES, type X509Failure } from '../errors.ts'
 import { nameValues, sameName } from '../name.ts'
 import { OID } from '../oid.ts'
 import type { LintFacts, LintRule } from './rule.ts'
 
+const KEY_REFUSALS = Object.keys(X509_FAILURES).filter((code): code is X509Failure => code.startsWith('key_'))
+
 /** Rules about the fields of a TBSCertificate outside its extensions. */
 export const FIELD_RULES: readonly LintRule[] = [
-  { code: 'lint_size', rows: [24], check: checkSize },
-  { code: 'lint_serial', rows: [1, 2], check: checkSerial },
-  { code: 'lint_algorithm', rows: [18, 19], check: checkAlgorithm },
-  { code: 'lint_issuer', rows: [13], check: checkIssuer },
-  { code: 'lint_validity', rows: [16, 17], check: checkValidity },
-  { code: 'lint_subject', rows: [10, 14], check: checkSubject },
+  { code: 'lint_size', rows: [24], unreadable: ['der_too_large'], check: checkSize },
+  { code: 'lint_serial', rows: [1], unreadable: ['certificate_serial'], check: checkSerial },
+  { code: 'lint_algorithm', rows: [18, 19], unreadable: ['algorithm_unsupported'], check: checkAlgorithm },
+  { code: 'lint_issuer', rows: [13], unreadable: ['certificate_issuer_empty'], check: checkIssuer },
+  { code: 'lint_validity', rows: [17], unreadable: ['certificate_validity_inverted'], check: checkValidity },
+  { code: 'lint_subject', rows: [10], check: checkSubject },
+  { code: 'lint_name_encoding', rows: [14], check: checkNameEncoding },
+  { code: 'lint_key', rows: [26], unreadable: KEY_REFUSALS, check: checkKey },
 ]
 
-function checkSize({ der, tbs }: LintFacts): string | undefined {
-  if (der.length > MAX_TBS_OCTETS) return `${der.length} octets, at most ${MAX_TBS_OCTETS} are signed`
-  const names = tbs.extensions.subjectAltName?.length ?? 0
-  return names > MAX_NAMES ? `${names} names, at most ${MAX_NAMES} are signed` : undefined
+function checkSize({ der }: LintFacts): string | undefined {
+  return der.length > MAX_TBS_OCTETS ? `${der.length} octets, at most ${MAX_TBS_OCTETS} are signed` : undefined
 }
 
 function checkSerial({ tbs: { serialHex } }: LintFacts): string | undefined {
@@ -45,18 +48,32 @@ function checkValidity({ tbs: { notBefore, notAfter }, profile, issuer }: LintFa
 }
 
 function checkSubject({ tbs: { subject }, profile }: LintFacts): string | undefined {
-  const [commonName, ...more] = nameValues(subject, OID.commonName)
-  if (commonName === undefined || more.length > 0) return 'the subject needs exactly one CN'
+  const types = subject.attributes.map(({ oid }) => oid)
+  if (types.some((type) => !SUBJECT_ATTRIBUTES.has(type))) return 'the subject has an attribute of no profile'
+  if (new Set(types).size !== types.length || subject.rdns.length !== types.length)
+    return 'the subject repeats an attribute, or joins two'
+  const [commonName] = nameValues(subject, OID.commonName)
+  if (commonName === undefined) return 'the subject needs exactly one CN'
   if (!profile.commonName.test(commonName)) return 'the CN is not of this profile'
   if (/^[0-9.]+$/.test(commonName) || commonName.includes(':')) return 'the CN looks like an address'
-  if (subject.attributes.some(({ value }) => value.length === 0 || value.length > 64 || value.startsWith('#'))) {
-    return 'an attribute is empty, longer than 64 characters or of a type without text'
-  }
-  const wrong = subject.rdns.map(stringTypeProblem).find((problem) => problem !== undefined)
-  return wrong
+  // "ub-common-name INTEGER ::= 64", and the other attributes of our subjects have 64 or more: RFC 5280 §A.1
+  return subject.attributes.some(({ value }) => value.length === 0 || value.length > 64)
+    ? 'an attribute is empty or longer than 64 characters'
+    : undefined
 }
 
-/** "CountryName … PrintableString (SIZE (2))", "DomainComponent … IA5String": RFC 5280 §A.1; the rest UTF8String (§4.1.2.4). */
+function checkNameEncoding({ tbs: { subject } }: LintFacts): string | undefined {
+  const country = nameValues(subject, OID.country)
+  if (!country.every((value) => /^[A-Z]{2}$/.test(value))) return 'a country is not two capital letters'
+  return subject.rdns.map(stringTypeProblem).find((problem) => problem !== undefined)
+}
+
+function checkKey({ tbs: { publicKey } }: LintFacts): string | undefined {
+  const { kind } = publicKey
+  return kind.type === 'ec' && kind.curve === 'P-521' ? 'certificates hold P-256, P-384 or RSA keys' : undefined
+}
+
+/** "X520countryName ::= PrintableString (SIZE (2))": RFC 5280 §A.1; the rest UTF8String or PrintableString (§4.1.2.4). */
 function stringTypeProblem(rdn: Uint8Array): string | undefined {
   const attribute = readSequence(readConstructed(viewDer(rdn), TAG.set))
   const type = readOid(attribute)
@@ -65,13 +82,16 @@ function stringTypeProblem(rdn: Uint8Array): string | undefined {
   return allowed.includes(tag) ? undefined : `attribute ${type} has the wrong string type`
 }
 
-const STRING_TYPES: ReadonlyMap<string, readonly number[]> = new Map([
-  [OID.country, [TAG.printableString]],
-  [OID.serialNumber, [TAG.printableString]],
-  [OID.domainComponent, [TAG.ia5String]],
-  [OID.emailAddress, [TAG.ia5String]],
+const SUBJECT_ATTRIBUTES: ReadonlySet<string> = new Set([
+  OID.commonName,
+  OID.country,
+  OID.organization,
+  OID.organizationalUnit,
+  OID.locality,
+  OID.state,
 ])
+
+const STRING_TYPES: ReadonlyMap<string, readonly number[]> = new Map([[OID.country, [TAG.printableString]]])
 
 /** A certificate of at most 10 000 octets leaves this much beside the largest signature. */
 const MAX_TBS_OCTETS = 8_900
-const MAX_NAMES = 17

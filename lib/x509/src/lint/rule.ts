@@ -14,10 +14,20 @@ export interface LintFacts {
 
 export type LintCode = Extract<X509Failure, `lint_${string}`>
 
-/** One rule. `check` returns what is wrong in words, or nothing. */
+/** One rule: what it makes of bytes that cannot be read back, what it asks of those that can, or both. */
 export interface LintRule {
   readonly code: LintCode
-  /** Rows of knowledge/ca.md §5.1. */
+  /** Rows of knowledge/ca.md §5. */
   readonly rows: readonly number[]
-  readonly check: (facts: LintFacts) => string | undefined
+  /** Refusals of the reader that are breaches of this rule. */
+  readonly unreadable?: readonly X509Failure[]
+  /** What is wrong, in words, or nothing. */
+  readonly check?: (facts: LintFacts) => string | undefined
+}
+
+export interface LintFinding {
+  readonly code: LintCode
+  readonly problem: string
+  /** Why the bytes could not be read back. */
+  readonly cause?: unknown
 }

@@ -129,7 +129,7 @@ function checkStatusUrls(profile: Profile, { crlUrl, ocspUrl, caIssuersUrl }: Tb
 }
 
 /** Plain http: whoever fetches status to check a certificate cannot need a checked certificate first. */
-function isStatusUrl(url: string): boolean {
+export function isStatusUrl(url: string): boolean {
   return /^http:\/\/[\x21-\x7e]{1,512}$/.test(url) && URL.canParse(url)
 }
 

@@ -354,7 +354,7 @@ describe('what no profile allows', () => {
     expect(refusalOf(() => buildTbs(rest))).toBe('profile_name_constraints')
   })
 
-  test('a signature under another algorithm than the certificate names', () => {
+  test('ca-18 a signature under another algorithm than the certificate names', () => {
     const tbs = buildTbs(profileInput('service'))
     expect({ fails: refusalOf(() => assembleCertificate(tbs, 'ecdsa-sha384', new Uint8Array(70))) }).toEqual({
       fails: 'profile_signature',
@@ -410,13 +410,13 @@ describe('what profiles write', () => {
     expect(ALL_PROFILES).toEqual(expect.arrayContaining(Object.keys(PROFILES)))
   })
 
-  test.each(ALL_PROFILES)('%s: the same input gives the same bytes, and no default is written', (profile) => {
+  test.each(ALL_PROFILES)('ca-25 %s: the same input gives the same bytes, and no default is written', (profile) => {
     const { der } = buildTbs(profileInput(profile))
     expect(buildTbs(profileInput(profile)).der).toEqual(der)
     expect(() => decodeTbsCertificate(der)).not.toThrow()
   })
 
-  test('a leaf writes empty basicConstraints, a CA writes its path length of 0', () => {
+  test('ca-7 a leaf writes empty basicConstraints, a CA writes its path length of 0', () => {
     const value = (profile: ProfileName): string | undefined =>
       decodeTbsCertificate(buildTbs(profileInput(profile)).der)
         .extensions.all.find(({ oid }) => oid === OID.basicConstraints)
@@ -426,7 +426,7 @@ describe('what profiles write', () => {
     expect(value('mesh-root')).toBe('30030101ff')
   })
 
-  test('the issuer is the raw subject of the CA, whatever its string types', () => {
+  test('ca-13 the issuer is the raw subject of the CA, whatever its string types', () => {
     const subject = {
       der: Uint8Array.fromHex('300c310a300806035504031301 61'.replace(' ', '')),
       rdns: [new Uint8Array()],
@@ -436,20 +436,20 @@ describe('what profiles write', () => {
     expect(decodeTbsCertificate(der).issuer.der).toEqual(subject.der)
   })
 
-  test('the authority key identifier is the one in the CA certificate, however it was computed', () => {
+  test('ca-15 the authority key identifier is the one in the CA certificate, however it was computed', () => {
     const ca = mintCa({ slots: { subjectKeyId: Uint8Array.fromHex('300e0603551d0e04070405abcdef0123') } })
     const { der } = buildTbs(profileInput('service', { issuer: issuerOf(ca.certificate) }))
     expect(decodeTbsCertificate(der).extensions.authorityKeyId?.keyId?.toHex()).toBe('abcdef0123')
   })
 
-  test('2049 is UTCTime, 2050 GeneralizedTime', () => {
+  test('ca-16 2049 is UTCTime, 2050 GeneralizedTime', () => {
     const tbs = (notAfter: string): string =>
       Buffer.from(buildTbs(profileInput('mesh-root', { notAfter: new Date(notAfter) })).der).toString('latin1')
     expect(tbs('2049-12-31T23:59:59Z')).toContain('\x17\x0d491231235959Z')
     expect(tbs('2050-01-01T00:00:00Z')).toContain('\x18\x0f20500101000000Z')
   })
 
-  test('the last second of the issuer is allowed', () => {
+  test('ca-17 the last second of the issuer is allowed', () => {
     expect(() => buildTbs(profileInput('service', { notAfter: issuer.notAfter }))).not.toThrow()
   })
 

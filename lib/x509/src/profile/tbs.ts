@@ -28,6 +28,8 @@ export interface Issuer {
   readonly subjectKeyId: Uint8Array
   readonly algorithm: SignatureAlgorithmName
   readonly notAfter: Date
+  /** Its own extended key usages: it grants no others. A root has none, and grants all. */
+  readonly extKeyUsage?: readonly string[]
 }
 
 export interface TbsInput {
@@ -119,14 +121,16 @@ export function issuerOf(ca: {
   readonly subject: Name
   readonly publicKey: PublicKey
   readonly notAfter: Date
-  readonly extensions: { readonly subjectKeyId?: Uint8Array }
+  readonly extensions: { readonly subjectKeyId?: Uint8Array; readonly extKeyUsage?: readonly string[] }
 }): Issuer {
+  const { extKeyUsage } = ca.extensions
   return {
     subject: ca.subject,
     // The identifier that stands in the CA's certificate, however it was computed.
     subjectKeyId: ca.extensions.subjectKeyId ?? ca.publicKey.subjectKeyId,
     algorithm: signingAlgorithmFor(ca.publicKey.kind),
     notAfter: ca.notAfter,
+    ...(extKeyUsage === undefined ? {} : { extKeyUsage }),
   }
 }
 
