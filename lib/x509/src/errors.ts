@@ -7,10 +7,11 @@ export type TlsAlert =
   | 'unknown_ca'
   | 'access_denied'
   | 'internal_error'
+  | 'bad_certificate_status_response'
 
 /**
  * Why bytes, a key, a profile or a path were refused: the TLS alert a handshake would end with, and the rule's source.
- * `internal_error` marks refusals that only the issuing side can meet (profile_*, lint_*).
+ * `internal_error` marks refusals that only the issuing side can meet (profile_*, lint_*) or a responder (ocsp_request_*).
  */
 export const X509_FAILURES = {
   // Bytes
@@ -90,6 +91,36 @@ export const X509_FAILURES = {
   class_not_granted: { alert: 'access_denied', source: 'architecture.md, Trust (class policy)' },
   uri_san_missing: { alert: 'bad_certificate', source: 'X509-SVID §2' },
   uri_san_multiple: { alert: 'bad_certificate', source: 'X509-SVID §2' },
+  // OCSP requests and responses. To a responder's client every refused request is `malformedRequest` (RFC 6960 §2.3).
+  ocsp_request_version: { alert: 'internal_error', source: 'RFC 6960 §4.1.1' },
+  ocsp_request_too_many: { alert: 'internal_error', source: 'architecture.md, bounded input' },
+  ocsp_cert_id_invalid: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.1.1' },
+  ocsp_nonce_invalid: { alert: 'bad_certificate_status_response', source: 'RFC 9654 §2.1' },
+  ocsp_extension_critical: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.4' },
+  ocsp_response_status: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.2.1' },
+  ocsp_response_error: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §2.3' },
+  ocsp_response_type: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.2.1' },
+  ocsp_response_version: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.2.1' },
+  ocsp_response_too_many: { alert: 'bad_certificate_status_response', source: 'architecture.md, bounded input' },
+  ocsp_status_invalid: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.2.1; RFC 5280 §5.3.1' },
+  ocsp_cert_id_mismatch: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §3.2 (1)' },
+  ocsp_response_ambiguous: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §3.2 (1)' },
+  ocsp_signature_invalid: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §3.2 (2)' },
+  ocsp_responder_unknown: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §3.2 (3)' },
+  ocsp_responder_issuer: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.2.2.2' },
+  ocsp_responder_eku: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.2.2.2' },
+  ocsp_responder_is_a_ca: { alert: 'bad_certificate_status_response', source: 'knowledge/ca.md §5.1 row 9' },
+  ocsp_responder_key_usage: { alert: 'bad_certificate_status_response', source: 'RFC 5280 §4.2.1.3' },
+  ocsp_responder_nocheck: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.2.2.2.1' },
+  ocsp_responder_critical: { alert: 'bad_certificate_status_response', source: 'RFC 5280 §4.2' },
+  ocsp_responder_validity: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §3.2 (4)' },
+  ocsp_not_yet_valid: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.2.2.1' },
+  ocsp_next_update_missing: { alert: 'bad_certificate_status_response', source: 'RFC 9919 §5' },
+  ocsp_response_stale: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.2.2.1' },
+  ocsp_produced_at: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.2.2.1' },
+  ocsp_times_inconsistent: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §2.4' },
+  ocsp_nonce_missing: { alert: 'bad_certificate_status_response', source: 'RFC 9654 §2.1' },
+  ocsp_nonce_mismatch: { alert: 'bad_certificate_status_response', source: 'RFC 9654 §2.1' },
   // Profiles and lint: the issuing side refuses its own input
   profile_serial: { alert: 'internal_error', source: 'RFC 5280 §4.1.2.2; knowledge/ca.md §5.1 row 1' },
   profile_issuer: { alert: 'internal_error', source: 'RFC 5280 §4.1.2.4' },

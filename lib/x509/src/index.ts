@@ -32,6 +32,20 @@ export { LINT_RULES, lintTbs } from './lint/lint.ts'
 export type { LintCode, LintFacts, LintRule } from './lint/rule.ts'
 export type { AttributeType, Name, NameAttribute } from './name.ts'
 export { encodeName, formatName, nameValues, sameName } from './name.ts'
+export type { CertId, CertIdHash, CertIdIssuer } from './ocsp/cert-id.ts'
+export { encodeCertId, issuerHashes } from './ocsp/cert-id.ts'
+export type { OcspResponder, OcspResponseFields, OcspSingle } from './ocsp/encode-response.ts'
+export {
+  assembleOcspResponse,
+  encodeOcspError,
+  encodeOcspResponseData,
+  ocspResponder,
+} from './ocsp/encode-response.ts'
+export type { OcspRequest } from './ocsp/request.ts'
+export { decodeOcspRequest, encodeOcspRequest, MAX_OCSP_CERT_IDS, MAX_OCSP_REQUEST_OCTETS } from './ocsp/request.ts'
+export type { OcspErrorStatus, OcspResponseStatus, OcspRevoked, OcspStatus } from './ocsp/status.ts'
+export type { OcspVerifyOptions, VerifiedOcspResponse } from './ocsp/verify-response.ts'
+export { verifyOcspResponse } from './ocsp/verify-response.ts'
 export { classOid, DEFAULT_OID_ARC, ekuOid, OID, OUR_EKU } from './oid.ts'
 export { assertedClass } from './path/class.ts'
 export { assertNamesPermitted } from './path/name-constraints.ts'
@@ -44,3 +58,4 @@ export type { Issuer, MeshNameConstraints, Tbs, TbsInput } from './profile/tbs.t
 export { assembleCertificate, buildTbs, issuerOf, meshNameConstraints } from './profile/tbs.ts'
 export type { KeyKind, PublicKey } from './public-key.ts'
 export { decodePublicKey, publicKeyOf } from './public-key.ts'
+export type { RevocationReason } from './revocation-reason.ts'

@@ -29,6 +29,8 @@ export interface PublicKey {
   readonly spkiSha256Hex: string
   readonly kind: KeyKind
   readonly keyObject: KeyObject
+  /** Content of the BIT STRING without its count of unused bits: what key identifiers and CertIDs are hashed over. */
+  readonly keyBits: Uint8Array
   /** First 20 octets of SHA-256 over the content of the BIT STRING (RFC 7093 §2, method 1). */
   readonly subjectKeyId: Uint8Array
 }
@@ -72,6 +74,7 @@ function lazyKey(spkiDer: Uint8Array, bits: Uint8Array, kind: KeyKind): PublicKe
   return {
     spkiDer,
     kind,
+    keyBits: bits,
     get keyObject() {
       keyObject ??= importKey(spkiDer)
       return keyObject

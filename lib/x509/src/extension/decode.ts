@@ -45,17 +45,30 @@ import { readAddressableName, readAuthorityInfoAccess, readDistributionPoints } 
 export function readExtensions(reader: DerReader): Extensions {
   const known: Partial<KnownExtensions> = {}
   const critical = new Set<string>()
-  const seen = new Set<string>()
-  const all = readEach(readSequence(reader), readExtension)
+  const all = readRawExtensions(reader)
   for (const extension of all) {
-    // "A certificate MUST NOT include more than one instance of a particular extension": RFC 5280 §4.2
-    if (seen.has(extension.oid)) throw new X509Error('extension_duplicate', `extension ${extension.oid} is there twice`)
-    seen.add(extension.oid)
     if (extension.critical) critical.add(extension.oid)
     const name = NAME_BY_OID.get(extension.oid)
     if (name !== undefined) decodeInto(known, name, extension.valueDer)
   }
   return { ...known, critical, all }
+}
+
+/**
+ * Reads a SEQUENCE OF Extension without looking into their values: those of CRLs and OCSP messages are decoded where they
+ * belong.
+ *
+ * @throws {X509Error} `extension_duplicate`, der_* codes.
+ */
+export function readRawExtensions(reader: DerReader): readonly RawExtension[] {
+  const seen = new Set<string>()
+  return readEach(readSequence(reader), (list) => {
+    const extension = readExtension(list)
+    // "A certificate MUST NOT include more than one instance of a particular extension": RFC 5280 §4.2
+    if (seen.has(extension.oid)) throw new X509Error('extension_duplicate', `extension ${extension.oid} is there twice`)
+    seen.add(extension.oid)
+    return extension
+  })
 }
 
 export const NO_EXTENSIONS: Extensions = { critical: new Set(), all: [] }

@@ -1,7 +1,17 @@
 import { oid } from '../der/oid.ts'
 import { contextConstructed, contextPrimitive } from '../der/tag.ts'
 import type { Der } from '../der/writer.ts'
-import { boolean, constructed, encodeDer, integer, namedBits, octetString, primitive, sequence } from '../der/writer.ts'
+import {
+  boolean,
+  constructed,
+  encodeDer,
+  integer,
+  NULL,
+  namedBits,
+  octetString,
+  primitive,
+  sequence,
+} from '../der/writer.ts'
 import type { GeneralName } from '../general-name.ts'
 import { encodeGeneralName } from '../general-name.ts'
 import { OID } from '../oid.ts'
@@ -64,6 +74,11 @@ export function encodeAuthorityInfoAccess(urls: { ocspUrl?: string; caIssuersUrl
     false,
     sequence(access(OID.ocsp, urls.ocspUrl), access(OID.caIssuers, urls.caIssuersUrl)),
   )
+}
+
+/** "The value of the extension SHALL be NULL": RFC 6960 §4.2.2.2.1. */
+export function encodeOcspNoCheck(): Uint8Array {
+  return encodeExtension(OID.ocspNoCheck, false, NULL)
 }
 
 function access(method: string, url: string | undefined): Der | undefined {
