@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Party } from './close-record.ts'
+import type { ProxyLimits } from './config.ts'
 import type { Registry } from './connections.ts'
 import type { RequestHead } from './http-head.ts'
 import { type Lane, type LaneConnection, type Lanes, LanesClosed, LanesFull } from './http-lanes.ts'
@@ -18,6 +19,7 @@ export interface RequestUnit extends Unit {
 
 export interface ExchangeDeps {
   readonly registry: Registry
+  readonly limits: Pick<ProxyLimits, 'idleMs'>
   readonly now: () => Date
 }
 
@@ -118,7 +120,7 @@ export async function exchange<C extends LaneConnection>(
       onLane(lane.connection)
       // The body is asked for only now, when somebody is there to take it.
       if (incoming.continues && attempt === 1) response.writeContinue()
-      const relayed = relay(head, request, response, lane, unit.count, incoming.reset)
+      const relayed = relay(head, request, response, lane, unit.count, incoming.reset, deps.limits.idleMs)
       unit.onCut = (why) => {
         relayed.abort()
         if (!response.headersSent) refuse(unit, response, why, hop.side, deps)
@@ -168,6 +170,9 @@ function conclude(unit: RequestUnit, response: ServerResponse, end: RelayEnd, ho
       return deps.registry.release(unit, { code: 'complete' })
     case 'caller_gone':
       return finishGone(unit, deps)
+    case 'idle':
+      if (!end.answered) return refuse(unit, response, { code: 'request_timeout', rule: 'limits' }, hop.side, deps)
+      return deps.registry.release(unit, { code: 'idle' })
     case 'failed': {
       if (!end.answered) return refuse(unit, response, refusalOf(end.error, hop), hop.side, deps)
       return deps.registry.release(unit, { code: hop.failed, detail: end.error.message })

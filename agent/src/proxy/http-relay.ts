@@ -9,6 +9,8 @@ export type RelayEnd =
   | { readonly how: 'complete' }
   | { readonly how: 'caller_gone' }
   | { readonly how: 'cut' }
+  /** The body stands still, and nothing comes back meanwhile. */
+  | { readonly how: 'idle'; readonly answered: boolean }
   /** `answered` is false while the caller has seen nothing of a response: then there is one to be made up. */
   | { readonly how: 'failed'; readonly error: Error; readonly answered: boolean; readonly repeatable: boolean }
 
@@ -30,6 +32,8 @@ export interface RelayCount {
  *
  * A failure after the response has begun calls `resetCaller`, so that nobody takes a part for the whole.
  * Does **not** forward trailers of the request (undici cannot send them), nor interim responses but 100.
+ *
+ * @param idleMs  A body of which nothing moves for so long ends the exchange; 0: none does.
  */
 export function relay(
   head: RequestHead,
@@ -38,15 +42,18 @@ export function relay(
   lane: Lane<LaneConnection>,
   count: RelayCount,
   resetCaller: () => void,
+  idleMs: number,
 ): Relay {
   const { promise: ended, resolve } = Promise.withResolvers<RelayEnd>()
   let controller: Dispatcher.DispatchController | undefined
   let isOver = false
   const body = head.hasBody ? new PassThrough() : undefined
+  const idle = body !== undefined && idleMs > 0 ? setTimeout(() => onIdle(), idleMs) : undefined
 
   const finish = (end: RelayEnd) => {
     if (isOver) return
     isOver = true
+    clearTimeout(idle)
     response.off('close', onCallerGone)
     lane.giveBack()
     resolve(end)
@@ -60,12 +67,22 @@ export function relay(
     // Without a controller the request may be queued still: its socket must not be used again.
     if (stopping === undefined) lane.connection.socket.destroy()
   }
+  const onIdle = () => {
+    const answered = response.headersSent
+    stop({ how: 'idle', answered })
+    if (answered) resetCaller()
+  }
   const onCallerGone = () => stop({ how: 'caller_gone' })
   response.on('close', onCallerGone)
 
   if (body !== undefined) {
     body.on('error', ignore)
-    request.on('data', (chunk: Buffer) => (count.requestBytes += chunk.length))
+    request.on('data', (chunk: Buffer) => {
+      count.requestBytes += chunk.length
+      idle?.refresh()
+    })
+    // From here on the service has everything: how long it may take is no matter of the body.
+    request.on('end', () => clearTimeout(idle))
     request.pipe(body)
   }
 
@@ -93,6 +110,7 @@ export function relay(
     onResponseData(started, chunk) {
       if (isOver) return
       count.responseBytes += chunk.length
+      if (!request.complete) idle?.refresh()
       if (response.write(chunk)) return
       started.pause()
       response.once('drain', () => started.resume())
@@ -104,6 +122,7 @@ export function relay(
       if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(pairs(trailers))
       response.end()
       finish({ how: 'complete' })
+      readRest(request, response, resetCaller)
     },
     onResponseError(_started, error) {
       if (isOver) return
@@ -125,12 +144,27 @@ export function relay(
   }
 }
 
+/**
+ * Reads for a while what a caller still sends of a body that has been answered: until then the connection is of use to
+ * nobody, and its end would not be noticed. Closing at once could take the answer with it (RFC 9112 §9.6).
+ */
+function readRest(request: IncomingMessage, response: ServerResponse, resetCaller: () => void): void {
+  if (request.complete || request.destroyed) return
+  request.unpipe()
+  request.resume()
+  response.once('finish', () => {
+    const timer = setTimeout(() => request.complete || resetCaller(), REST_MS)
+    request.once('close', () => clearTimeout(timer))
+  })
+}
+
 function pairs(flat: readonly string[]): [string, string][] {
   const result: [string, string][] = []
   for (let i = 0; i + 1 < flat.length; i += 2) result.push([flat[i] ?? '', flat[i + 1] ?? ''])
   return result
 }
 
+const REST_MS = 5_000
 /** What a connection says that was closed just as the request was written. */
 const CLOSED_MEANWHILE: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', CONNECTION_GONE])
 /** "A proxy MUST NOT automatically retry non-idempotent requests": RFC 9110 §9.2.2. Only those that change nothing. */

@@ -10,6 +10,7 @@ import { testPki } from '@vcc/testkit'
 import { expect, test } from 'vitest'
 import { createNames } from './names.ts'
 import {
+  bodyOf,
   connectPlain,
   echo,
   eventually,
@@ -230,6 +231,47 @@ test('mesh-S6 a TCP connection on which nothing moves is ended when an idle limi
   socket.write('x')
   expect((await readToEnd(socket)).error).toBe('ECONNRESET')
   await mesh.caller.record(({ code }) => code === 'idle' || code === 'aborted_by_service')
+})
+
+test('mesh-S1 an answer to half a request leaves no connection behind, and the caller may go on', async () => {
+  await using mesh = await startPair({
+    mode: 'http',
+    onRequest: (incoming, response) => response.writeHead(incoming.method === 'POST' ? 413 : 200).end(),
+  })
+  const socket = connectPlain(mesh.port)
+  const head = (line: string, ...more: string[]) => [line, 'Host: a', ...more].join('\r\n').concat('\r\n\r\n')
+  let text = ''
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')))
+  socket.write(`${head('POST / HTTP/1.1', 'Content-Length: 200000')}begun`)
+  await eventually(() => (text.includes(' 413 ') ? true : undefined))
+  await eventually(() => (mesh.callee.plane.status().connections.inbound === 0 ? true : undefined))
+  socket.write(Buffer.alloc(199_995))
+  socket.write(head('GET / HTTP/1.1', 'Connection: close'))
+  await eventually(() => (/ 413 [^]* 200 /.test(text) ? true : undefined))
+  socket.destroy()
+})
+
+test('mesh-S6 a request body that stands still is ended when an idle limit is set; one that trickles is not', async () => {
+  await using mesh = await startPair({
+    mode: 'http',
+    limits: { idleMs: 1_500 },
+    onRequest: (incoming, response) => {
+      bodyOf(incoming).then(
+        (body) => response.end(body),
+        () => undefined, // the one that is broken off
+      )
+    },
+  })
+  const still = connectPlain(mesh.port)
+  still.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf')
+  expect((await readToEnd(still)).bytes.toString()).toMatch(/^HTTP\/1\.1 408 .*"code":"request_timeout"/s)
+  const trickling = connectPlain(mesh.port)
+  trickling.write('POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10\r\n\r\n')
+  for (let i = 0; i < 10; i += 1) {
+    trickling.write(String(i))
+    await sleep(200)
+  }
+  expect((await readToEnd(trickling)).bytes.toString()).toMatch(/^HTTP\/1\.1 200 .*0123456789$/s)
 })
 
 test('mesh-S7 names come from the name server, are kept for their TTL, and survive its failure', async () => {
