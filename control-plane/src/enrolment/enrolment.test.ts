@@ -323,8 +323,8 @@ test('ca-32 an intent that another run left open becomes an orphan at start-up, 
     )
   await expect.poll(open).toHaveLength(1)
   const [intent] = await open()
-  expect(await place.database.runUnit(() => resolveAbandoned({ notOwner: place.owner }, place))).toBe(1)
-  expect(await place.database.runUnit(() => resolveAbandoned({ notOwner: place.owner }, place))).toBe(0)
+  expect(await resolveAbandoned({ notOwner: place.owner }, place)).toBe(1)
+  expect(await resolveAbandoned({ notOwner: place.owner }, place)).toBe(0)
   expect((await rowsOf(intent?.serial_number ?? ''))[0]?.state).toBe('orphaned')
 })
 

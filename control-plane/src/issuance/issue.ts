@@ -25,6 +25,7 @@ import { isUniqueViolation } from '../database/errors.ts'
 import type { Unit } from '../database/unit.ts'
 import { DomainError } from '../errors.ts'
 import { drawSerial } from './serial.ts'
+import type { IssuanceStep } from './steps.ts'
 import { abandonIntent, type CertificateRecord, completeIntent, type Intent, openIntent } from './store.ts'
 
 /** Who asked: goes into the audit chain as a pseudonym or the name of a machine. */
@@ -84,6 +85,10 @@ export interface IssueDeps {
   readonly owner: string
   /** Told of each certificate once it is durable. */
   readonly onIssued?: (fact: { cause: string; authority: string }) => void
+  /** Told of each step as it is passed. Only tests listen: they end the process there. */
+  readonly onStep?: (step: IssuanceStep, order: CertificateOrder) => void
+  /** 10 s unless a test wants less. */
+  readonly signerDeadlineMs?: number
   readonly now: () => Date
 }
 
@@ -102,8 +107,13 @@ export async function issue(order: CertificateOrder, deps: IssueDeps): Promise<I
   for (let attempt = 1; ; attempt++) {
     const serialHex = drawSerial()
     const tbs = admit(order, serialHex, deps)
+    deps.onStep?.('admitted', order)
     const opened = await deps.database
-      .runUnit(() => openIntent(order, tbs, serialHex, deps))
+      .runUnit(function* () {
+        const begun = yield* openIntent(order, tbs, serialHex, deps)
+        deps.onStep?.('intent_written', order)
+        return begun
+      })
       .catch((error: unknown) => {
         if (attempt < 3 && isUniqueViolation(error)) return undefined // the serial was reserved before: draw another
         throw error
@@ -113,6 +123,7 @@ export async function issue(order: CertificateOrder, deps: IssueDeps): Promise<I
       const { der, issuingCaId } = opened.existing
       return { certificate: decodeCertificate(der), issuingCaId }
     }
+    deps.onStep?.('intent_committed', order)
     return signIntent(order, tbs, opened.intent, deps)
   }
 }
@@ -148,8 +159,13 @@ function admit(order: CertificateOrder, serialHex: string, deps: IssueDeps): Tbs
 async function signIntent(order: CertificateOrder, tbs: Tbs, intent: Intent, deps: IssueDeps): Promise<Issued> {
   const { issuer } = order
   try {
-    const der = await signTbs(tbs, issuer.signer)
-    await deps.database.runUnit(() => completeIntent(order, intent, der, deps))
+    const der = await signTbs(tbs, issuer.signer, deps.signerDeadlineMs ?? SIGNER_DEADLINE_MS)
+    deps.onStep?.('signed', order)
+    await deps.database.runUnit(function* () {
+      yield* completeIntent(order, intent, der, deps)
+      deps.onStep?.('certificate_written', order)
+    })
+    deps.onStep?.('certificate_committed', order)
     deps.onIssued?.({ cause: order.record.cause, authority: issuer.name })
     return { certificate: decodeCertificate(der), issuingCaId: issuer.caId }
   } catch (error) {
@@ -159,10 +175,10 @@ async function signIntent(order: CertificateOrder, tbs: Tbs, intent: Intent, dep
   }
 }
 
-async function signTbs(tbs: Tbs, signer: Signer): Promise<Uint8Array> {
+async function signTbs(tbs: Tbs, signer: Signer, deadlineMs: number): Promise<Uint8Array> {
   let signature: Uint8Array
   try {
-    signature = await withDeadline((signal) => signer.sign(tbs.der, { signal }), SIGNER_DEADLINE_MS, 'signer')
+    signature = await withDeadline((signal) => signer.sign(tbs.der, { signal }), deadlineMs, 'signer')
   } catch (cause) {
     throw new DomainError('signer_unavailable', 'the signing key does not answer', { cause, hint: 'try again shortly' })
   }

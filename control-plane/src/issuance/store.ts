@@ -107,20 +107,31 @@ export function* abandonIntent(order: CertificateOrder, intent: Intent, cause: u
   yield* auditOutcome(order, intent, { outcome: 'failure', reason }, deps)
 }
 
-/**
- * Resolves intents that nobody owns any more: all of other runs at start-up, later those past their lease.
- * Answers how many became orphans.
- */
-export function* resolveAbandoned(
-  which: { before: Date } | { notOwner: string },
-  deps: Pick<IssueDeps, 'now' | 'audit'>,
-): Unit<number> {
+/** Which intents nobody works on any more: all of other runs at start-up, later those past their lease. */
+export type Abandoned = { readonly before: Date } | { readonly notOwner: string }
+
+/** Resolves every one of them. Answers how many became orphans. */
+export async function resolveAbandoned(
+  which: Abandoned,
+  deps: Pick<IssueDeps, 'now' | 'audit' | 'database'>,
+): Promise<number> {
+  for (let resolved = 0; ; ) {
+    const batch = await deps.database.runUnit(() => resolveBatch(which, deps))
+    resolved += batch
+    if (batch < BATCH) return resolved
+  }
+}
+
+/** A crash under load leaves as many as there were requests: more than one unit may do. */
+const BATCH = 500
+
+function* resolveBatch(which: Abandoned, deps: Pick<IssueDeps, 'now' | 'audit'>): Unit<number> {
   const at = epochSeconds(deps.now())
   const open = query
     .selectFrom('issuance_intents')
     .select(['intent_id', 'certificate'])
     .where('state', '=', 'open')
-    .limit(1000)
+    .limit(BATCH)
   const rows = yield* many(
     'before' in which
       ? open.where('lease_until', '<', epochSeconds(which.before))

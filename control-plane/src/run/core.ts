@@ -52,7 +52,7 @@ export async function openCore(
     metrics.signing_ops_total.add({ authority })
   }
   const core = { database, audit, installation, authorities, keys, owner, onIssued, now }
-  const orphans = await database.runUnit(() => resolveAbandoned({ notOwner: owner }, core))
+  const orphans = await resolveAbandoned({ notOwner: owner }, core)
   if (orphans > 0) events.intents_orphaned({ count: orphans })
   await database.runUnit(() => auditLifecycle('started', audit))
   resources.defer(() => database.runUnit(() => auditLifecycle('stopped', audit)))

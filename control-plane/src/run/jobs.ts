@@ -32,7 +32,7 @@ export function scheduleJobs(deps: JobDeps): AsyncDisposable {
     ['fleet refresh', 60, () => steering.publisher.refreshFleet()],
     ['agent refreshes', 3600, () => steering.publisher.refreshAgents()],
     ['state that could not be made', 15, () => steering.catchUp()],
-    ['abandoned intents', 30, () => database.runUnit(() => resolveAbandoned({ before: now() }, core))],
+    ['abandoned intents', 30, () => resolveAbandoned({ before: now() }, core)],
     ['connections to the broker', 30, () => deps.broker.review()],
     ['idempotency keys', 3600, () => database.runUnit(() => dropExpiredKeys(now()))],
     ['listener certificates', DAY_MS / SECOND_MS, () => renewIdentities(deps)],
