@@ -1,2 +1,3 @@
 export { CONFIG_ENVIRONMENT, ConfigShape } from './config.ts'
+export { DATABASE_FAILURES } from './database/errors.ts'
 export { openApiDocument } from './http/openapi.ts'

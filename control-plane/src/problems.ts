@@ -1,4 +1,5 @@
 import { PROBLEMS, type ProblemCode, type ProblemDocument } from '@vcc/api'
+import { errorCode, RuntimeError } from '@vcc/runtime'
 import { AuditError } from './audit/entry.ts'
 import { DatabaseError, type DatabaseFailure } from './database/errors.ts'
 import { CLOCK_HINT, DomainError, type Fault } from './errors.ts'
@@ -9,9 +10,8 @@ export function problemFor(error: unknown, requestId: string): ProblemDocument {
   if (error instanceof AuditError && error.code === 'audit_clock_behind') {
     return problem('clock_behind', requestId, error.message, CLOCK_HINT)
   }
-  if (error instanceof DatabaseError && BUSY.has(error.code)) {
-    return problem('unavailable', requestId, 'the database has more to do than it can', 'try again shortly')
-  }
+  const storage = error instanceof DatabaseError ? STORAGE[error.code] : fileProblem(error)
+  if (storage !== undefined) return problem(storage, requestId, ...STORAGE_WORDS[storage])
   const code = frameworkCode(error)
   return code === undefined ? problem('internal', requestId) : problem(code, requestId, messageOf(error))
 }
@@ -34,8 +34,32 @@ export function problem(
   }
 }
 
-/** Refusals of a database that works, but not now. */
-const BUSY: ReadonlySet<DatabaseFailure> = new Set(['database_overloaded', 'database_busy', 'queue_deadline'])
+type StorageProblem = 'unavailable' | 'storage_full' | 'storage_failed'
+
+/** What is not listed is a mistake of ours. */
+const STORAGE: Partial<Record<DatabaseFailure, StorageProblem>> = {
+  database_overloaded: 'unavailable',
+  database_busy: 'unavailable',
+  database_closed: 'unavailable',
+  queue_deadline: 'unavailable',
+  database_full: 'storage_full',
+  database_failed: 'storage_failed',
+  database_corrupt: 'storage_failed',
+  database_read_only: 'storage_failed',
+}
+
+const STORAGE_WORDS: Readonly<Record<StorageProblem, readonly [detail: string, hint: string]>> = {
+  unavailable: ['the database has more to do than it can', 'try again shortly'],
+  storage_full: ['nothing was stored, and nothing is lost', 'make room on its disk, then try again'],
+  storage_failed: ['nothing was stored; what was answered before is', 'its log says what failed; it needs a restart'],
+}
+
+/** A file of the key store that could not be written. */
+function fileProblem(error: unknown): StorageProblem | undefined {
+  if (!(error instanceof RuntimeError) || error.code !== 'file_unwritable') return undefined
+  const code = errorCode(error.cause)
+  return code === 'ENOSPC' || code === 'EDQUOT' ? 'storage_full' : 'storage_failed'
+}
 
 /** Fastify's own refusals of a request, before a handler runs. Others of its codes are our mistakes: 500. */
 const FRAMEWORK_CODES: Readonly<Record<string, ProblemCode>> = {

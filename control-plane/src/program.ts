@@ -17,7 +17,7 @@ import { AuditError } from './audit/entry.ts'
 import { addAudit } from './audit-commands.ts'
 import { openAuthorities } from './authority/authority.ts'
 import { configOption, readControlConfig } from './config.ts'
-import { DatabaseError, type DatabaseFailure } from './database/errors.ts'
+import { DatabaseError } from './database/errors.ts'
 import { openForReading } from './database/open.ts'
 import { CLOCK_HINT, DomainError } from './errors.ts'
 import { fingerprintOf, init } from './init/init.ts'
@@ -141,10 +141,7 @@ function addFingerprint(root: Command): void {
 /** What an operator can do about a failure of our own libraries. */
 export function explainError(error: unknown): CliError | undefined {
   if (error instanceof DatabaseError) {
-    return new CliError('failed', error.code, error.message, {
-      cause: error,
-      hint: DATABASE_HINTS[error.code] ?? undefined,
-    })
+    return new CliError('failed', error.code, error.message, { cause: error, hint: error.hint })
   }
   if (error instanceof AuditError) {
     const hint =
@@ -161,11 +158,4 @@ export function explainError(error: unknown): CliError | undefined {
     })
   }
   return undefined
-}
-
-const DATABASE_HINTS: Partial<Record<DatabaseFailure, string>> = {
-  database_key_wrong: 'secrets.database_key_file must name the key this database was made with',
-  database_unreadable: 'does `data` in the configuration name the right folder? `vcc-control init` makes one',
-  database_newer_schema: 'this file was written by a newer version: upgrade this program',
-  database_locked: 'one control plane at a time works on a SQLite file; stop the other one first',
 }

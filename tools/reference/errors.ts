@@ -1,5 +1,6 @@
 import { AGENT_FAILURES, PROXY_REFUSALS } from '@vcc/agent'
 import { PROBLEMS } from '@vcc/api'
+import { DATABASE_FAILURES } from '@vcc/control-plane'
 import { KEY_FAILURES } from '@vcc/keys'
 import { MESH_FAILURES } from '@vcc/mesh'
 import { DENIALS, PROBLEMS as MATRIX_PROBLEMS, POLICY_FAILURES } from '@vcc/policy'
@@ -72,6 +73,14 @@ const ERROR_TABLES: readonly ErrorTable[] = [
     package: '@vcc/x509',
     seenBy: 'Operators, as the reason why a certificate, a path or a CSR is refused; with the TLS alert for it.',
     codes: X509_FAILURES,
+  },
+  {
+    error: 'DatabaseError',
+    package: '@vcc/control-plane',
+    seenBy: 'Operators of the control plane: on the command line and in its log.',
+    codes: Object.fromEntries(
+      Object.entries(DATABASE_FAILURES).map(([code, { meaning: means, hint }]) => [code, { means, hint: hint ?? '' }]),
+    ),
   },
   {
     error: 'KeyError',

@@ -1,7 +1,8 @@
-import { chmodSync } from 'node:fs'
-import { processId } from '@vcc/runtime'
+import { accessSync, chmodSync, constants } from 'node:fs'
+import { dirname } from 'node:path'
+import { errorCode, processId } from '@vcc/runtime'
 import Driver, { type Connection } from 'better-sqlite3-multiple-ciphers'
-import { DatabaseError, driverCode } from './errors.ts'
+import { DatabaseError, driverCode, storageError } from './errors.ts'
 
 /** Held until `release`, or until the process ends in whatever way: the kernel frees it. */
 export interface WriterLock {
@@ -18,7 +19,8 @@ export interface WriterLock {
  * NOTE: the file must not be opened by other means in this process: closing any descriptor of it would
  * drop the POSIX locks SQLite holds.
  *
- * @throws {DatabaseError} `database_locked` naming the holder, `database_unreadable`.
+ * @throws {DatabaseError} `database_locked` naming the holder, `database_full`, `database_read_only`,
+ *   `database_unreadable`.
  */
 export function lockForWriting(path: string, now: Date): WriterLock {
   const connection = openLock(`${path}.lock`)
@@ -32,13 +34,14 @@ export function lockForWriting(path: string, now: Date): WriterLock {
   } catch (cause) {
     const holder = holderOf(connection)
     connection.close()
-    if (driverCode(cause)?.startsWith('SQLITE_BUSY') !== true) throw unusable(path, cause)
+    if (driverCode(cause)?.startsWith('SQLITE_BUSY') !== true) throw unusable(`${path}.lock`, cause)
     throw new DatabaseError('database_locked', `${path} is in use by another control plane${holder}`, { cause })
   }
 }
 
 function openLock(path: string): Connection {
   try {
+    accessSync(dirname(path), constants.W_OK) // SQLite says of a folder it may not write only that it cannot open
     const connection = new Driver(path, { timeout: WAIT_MS })
     chmodSync(path, 0o600)
     return connection
@@ -63,8 +66,14 @@ function holderOf(connection: Connection): string {
   }
 }
 
-function unusable(path: string, cause: unknown): DatabaseError {
-  return new DatabaseError('database_unreadable', `the lock file beside ${path} cannot be used`, { cause })
+function unusable(lockPath: string, cause: unknown): DatabaseError {
+  const known = storageError(cause)
+  if (known?.code === 'database_full' || known?.code === 'database_read_only') {
+    return new DatabaseError(known.code, `${lockPath} cannot be written: ${known.message}`, { cause })
+  }
+  const why = errorCode(cause) ?? 'unknown reason'
+  const message = `${lockPath} cannot be used (${why}); it holds nothing, and may be removed while nothing runs`
+  return new DatabaseError('database_unreadable', message, { cause })
 }
 
 const WAIT_MS = 250

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import type { Connection } from 'better-sqlite3-multiple-ciphers'
-import { DatabaseError } from './errors.ts'
+import { DatabaseError, storageError } from './errors.ts'
 import type { Migration } from './migrations/migration.ts'
 
 /** Marks a file as ours: "VCCP". */
@@ -76,7 +76,10 @@ function apply(connection: Connection, migration: Migration, appliedAt: number):
     connection.exec('commit')
   } catch (cause) {
     if (connection.inTransaction) connection.exec('rollback')
-    throw new DatabaseError('migration_failed', `migration ${migration.version} (${migration.name}) failed`, { cause })
+    const why = storageError(cause)?.message ?? 'its statements do not fit what the file holds'
+    throw new DatabaseError('migration_failed', `migration ${migration.version} (${migration.name}) failed: ${why}`, {
+      cause,
+    })
   }
 }
 

@@ -1,14 +1,16 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, realpathSync, type Stats, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { chmodSync, existsSync } from 'node:fs'
 import type { Connection } from 'better-sqlite3-multiple-ciphers'
 import { openCiphered } from './cipher.ts'
-import { DatabaseError } from './errors.ts'
+import { DatabaseError, storageError } from './errors.ts'
+import { createFile, existingFile } from './file.ts'
+import { assertNotEmptied, inspect } from './inspect.ts'
 import { lockForWriting } from './lock.ts'
 import { assertNotNewer, type Migrated, migrate, schemaVersion } from './migrate.ts'
 import { MIGRATIONS } from './migrations/all.ts'
 import type { Migration } from './migrations/migration.ts'
 import { type RunnerLimits, runnerOf, type UnitOptions } from './runner.ts'
 import type { Work } from './unit.ts'
+import { assertLogWhole } from './write-ahead-log.ts'
 
 /** What a reader has. */
 export interface ReadableDatabase extends AsyncDisposable {
@@ -25,12 +27,15 @@ export interface Database extends ReadableDatabase {
    * Runs a unit in the next group and settles after its commit: what was answered is on the disk.
    *
    * @throws whatever the unit throws; `isUniqueViolation` tells a taken key.
-   * @throws {DatabaseError} `queue_deadline` and `database_overloaded` (nothing was run), `database_busy`,
-   *   `database_failed` (rolled back, and `broken`), `database_closed`.
+   * @throws {DatabaseError} `queue_deadline` and `database_overloaded` (nothing was run), `database_busy` and
+   *   `database_full` (rolled back), `database_failed`, `database_corrupt` and `database_read_only` (rolled back, and
+   *   `broken`), `database_closed`.
    */
   runUnit<T>(work: Work<T>, options?: UnitOptions): Promise<T>
-  /** Aborted when a write failed in the file or on the disk: nothing further is written until a restart. */
+  /** Aborted when file or disk failed, in a write or a read: nothing further is written until a restart. */
   readonly broken: AbortSignal
+  /** Makes it `broken` for a failure that somebody else found. */
+  readonly distrust: (reason: DatabaseError) => void
   /** Set when opening brought an older schema forward. */
   readonly migrated: Migrated | undefined
 }
@@ -65,10 +70,12 @@ export function createDatabase(options: DatabaseOptions, deps: DatabaseDeps): Da
 /**
  * Opens an existing database as its only writer, bringing an older schema forward.
  *
- * SQLCipher 4 format, WAL, `synchronous = FULL`: a commit is on the disk before it is answered.
+ * SQLCipher 4 format, WAL, `synchronous = FULL`: a commit is on the disk before it is answered. A file or log that is
+ * damaged is refused and left as it was.
  *
- * @throws {DatabaseError} `database_unreadable`, `database_locked`, `database_key_wrong`, `database_not_ours`,
- *   `database_newer_schema`, `database_corrupt`, `migration_failed`.
+ * @throws {DatabaseError} `database_unreadable`, `database_linked`, `database_locked`, `database_key_wrong`,
+ *   `database_not_ours`, `database_newer_schema`, `database_corrupt`, `database_log_damaged`, `database_full`,
+ *   `database_read_only`, `migration_failed`.
  */
 export function openDatabase(options: DatabaseOptions, deps: DatabaseDeps): Database {
   const path = existingFile(options.path)
@@ -85,10 +92,12 @@ export function openDatabase(options: DatabaseOptions, deps: DatabaseDeps): Data
 export function openForReading(options: Omit<DatabaseOptions, 'limits'>): ReadableDatabase {
   const path = existingFile(options.path)
   const migrations = options.migrations ?? MIGRATIONS
+  assertNotEmptied(path)
   const connection = openCiphered(path, options.key, { readonly: true, waitMs: READER_WAIT_MS })
   return closingOnError(
     () => connection.close(),
     () => {
+      assertLogWhole(connection, path)
       const version = schemaVersion(connection, path)
       if (version === 0) throw new DatabaseError('database_not_ours', `${path} holds nothing yet`)
       assertNotNewer(version, migrations, path)
@@ -117,6 +126,7 @@ function openAsWriter(
 ): Database {
   const lock = lockForWriting(path, deps.now())
   return closingOnError(lock.release, () => {
+    inspect(path, options.key)
     const connection = openCiphered(path, options.key, { readonly: false, waitMs: WRITER_WAIT_MS })
     return closingOnError(
       () => connection.close(),
@@ -126,13 +136,13 @@ function openAsWriter(
         makePrivate(path)
         harden(connection)
         const migrated = migrate(connection, path, options.migrations ?? MIGRATIONS, deps.now())
-        const { runUnit, read, broken, drain } = runnerOf(connection, options.limits)
+        const { drain, ...runner } = runnerOf(connection, options.limits)
         const close = async () => {
           drain()
           connection.close()
           lock.release()
         }
-        return { path, migrated, runUnit, read, broken, close, [Symbol.asyncDispose]: close }
+        return { path, migrated, ...runner, close, [Symbol.asyncDispose]: close }
       },
     )
   })
@@ -164,51 +174,13 @@ function harden(connection: Connection): void {
   connection.pragma('journal_size_limit = 67108864')
 }
 
-function createFile(path: string): string {
-  const folder = realFolder(path)
-  const file = join(folder, basename(path))
-  try {
-    closeSync(openSync(file, 'wx', 0o600))
-    const handle = openSync(folder, 'r')
-    fsyncSync(handle)
-    closeSync(handle)
-    return file
-  } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') return existingFile(path)
-    throw new DatabaseError('database_unreadable', `${path} cannot be created`, { cause })
-  }
-}
-
-function realFolder(path: string): string {
-  try {
-    return realpathSync(dirname(path))
-  } catch (cause) {
-    throw new DatabaseError('database_unreadable', `the folder of ${path} does not exist or cannot be entered`, {
-      cause,
-    })
-  }
-}
-
-/** Symbolic links are resolved, so that one file has one lock. */
-function existingFile(path: string): string {
-  let stats: Stats
-  let file: string
-  try {
-    file = realpathSync(path)
-    stats = statSync(file)
-  } catch (cause) {
-    throw new DatabaseError('database_unreadable', `${path} does not exist or its folder cannot be entered`, { cause })
-  }
-  if (!stats.isFile()) throw new DatabaseError('database_unreadable', `${path} is not a file`)
-  return file
-}
-
+/** What the driver says of file and disk leaves under our codes. */
 function closingOnError<T>(close: () => void, run: () => T): T {
   try {
     return run()
   } catch (error) {
     close()
-    throw error
+    throw storageError(error) ?? error
   }
 }
 

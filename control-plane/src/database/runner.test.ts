@@ -1,7 +1,7 @@
 import Driver from 'better-sqlite3-multiple-ciphers'
 import { sql } from 'kysely'
 import { describe, expect, test } from 'vitest'
-import { isUniqueViolation } from './errors.ts'
+import { DatabaseError, isUniqueViolation } from './errors.ts'
 import type { Database } from './open.ts'
 import { runnerOf } from './runner.ts'
 import { scratchDatabase } from './scratch.ts'
@@ -149,6 +149,46 @@ describe('a group', () => {
   })
 })
 
+describe('a disk', () => {
+  test('that is full rejects what has no room and keeps nothing of it; with room again everything goes on', async () => {
+    const { runner, connection } = tracedRunner()
+    await runner.runUnit(() => add(1))
+    connection.pragma('max_page_count = 3')
+    const units = [() => add(2), () => addThousand(), () => add(3)]
+    const outcomes = await Promise.allSettled(units.map((unit) => runner.runUnit(unit)))
+    expect(outcomes[1]).toMatchObject({ status: 'rejected', reason: { code: 'database_full' } })
+    const answered = [2, 1000, 3].filter((_, index) => outcomes[index]?.status === 'fulfilled')
+    expect(connection.prepare('select n from numbers').pluck().all()).toEqual([1, ...answered])
+    expect(runner.broken.aborted).toBe(false)
+    connection.pragma('max_page_count = 1000')
+    await runner.runUnit(addThousand)
+    expect(connection.prepare('select count(*) from numbers').pluck().get()).toBe(1 + answered.length + 1000)
+  })
+
+  test('that cannot be written rejects the whole group, and nothing more is tried until a restart', async () => {
+    const { runner, connection, statements } = tracedRunner()
+    await runner.runUnit(() => add(1))
+    connection.pragma('query_only = on')
+    const outcomes = await Promise.allSettled([2, 3].map((n) => runner.runUnit(() => add(n))))
+    const refused = { status: 'rejected', reason: { code: 'database_read_only' } }
+    expect(outcomes).toMatchObject([refused, refused])
+    expect(runner.broken).toMatchObject({ aborted: true, reason: { code: 'database_read_only' } })
+    connection.pragma('query_only = off')
+    const before = statements.length
+    await expect(runner.runUnit(() => add(4))).rejects.toMatchObject({ code: 'database_read_only' })
+    expect(statements).toHaveLength(before)
+    expect(connection.prepare('select n from numbers').pluck().all()).toEqual([1])
+  })
+
+  test('that somebody else found damaged is written no more; a full one is', async () => {
+    const { runner } = tracedRunner()
+    runner.distrust(new DatabaseError('database_full', 'for a while'))
+    await runner.runUnit(() => add(1))
+    runner.distrust(new DatabaseError('database_corrupt', 'page 7'))
+    await expect(runner.runUnit(() => add(2))).rejects.toMatchObject({ code: 'database_corrupt' })
+  })
+})
+
 describe('the queue', () => {
   test('refuses a unit whose deadline passed before its turn, and does not run it', async () => {
     const { runner, connection } = tracedRunner({ group: 1 })
@@ -227,6 +267,10 @@ function tracedRunner(limits: Parameters<typeof runnerOf>[1] = {}) {
 function* add(n: number): Unit<void> {
   const statement = sql`insert into numbers values (${sql.val(n)})`.compile(query)
   yield* change({ compile: () => statement })
+}
+
+function* addThousand(): Unit<void> {
+  for (let n = 1000; n < 2000; n++) yield* add(n)
 }
 
 function* slowAdd(n: number, ms: number): Unit<void> {

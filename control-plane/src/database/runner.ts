@@ -1,6 +1,6 @@
 import type { Connection } from 'better-sqlite3-multiple-ciphers'
 import type { CompiledQuery } from 'kysely'
-import { DatabaseError, driverCode, isStorageFailure } from './errors.ts'
+import { breaksFile, DatabaseError, driverCode, storageError } from './errors.ts'
 import { type Statements, statementsOf } from './statements.ts'
 import type { StepResult, Unit, Work } from './unit.ts'
 
@@ -28,6 +28,8 @@ export interface Runner {
   readonly read: <T>(work: Work<T>) => Promise<T>
   /** Aborted, with the error as its reason, once the file can no longer be trusted with a write. */
   readonly broken: AbortSignal
+  /** Makes it so, for a failure that was seen elsewhere. */
+  readonly distrust: (reason: DatabaseError) => void
   /** Runs what waits, then refuses everything. The connection stays open: it is the caller's. */
   readonly drain: () => void
 }
@@ -50,9 +52,14 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
   function refusal(): Error | undefined {
     if (closed) return new DatabaseError('database_closed', 'the database is closed')
     if (!broken.signal.aborted) return undefined
-    return new DatabaseError('database_failed', 'an earlier write failed in the file or on the disk', {
+    const { code, message } = broken.signal.reason as DatabaseError // given by `distrust` alone
+    return new DatabaseError(code, `nothing is written until a restart, since ${message}`, {
       cause: broken.signal.reason,
     })
+  }
+
+  function distrust(reason: DatabaseError): void {
+    if (breaksFile(reason)) broken.abort(reason)
   }
 
   function schedule(): void {
@@ -94,8 +101,9 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
       return settle
     } catch (cause) {
       abandon(connection)
-      const error = groupFailure(cause)
-      if (isStorageFailure(cause)) broken.abort(error)
+      const stored = storageError(cause)
+      if (stored !== undefined) distrust(stored)
+      const error = stored ?? groupFailure(cause)
       return jobs.filter((job) => !queue.includes(job)).map((job) => () => job.reject(error))
     }
   }
@@ -108,15 +116,17 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
       connection.exec('release unit')
       return () => job.resolve(value)
     } catch (error) {
-      if (!connection.inTransaction || isStorageFailure(error)) throw error
+      const stored = storageError(error)
+      if (!connection.inTransaction || (stored !== undefined && breaksFile(stored))) throw error
       connection.exec('rollback to unit')
       connection.exec('release unit')
-      return () => job.reject(error)
+      return () => job.reject(stored ?? error)
     }
   }
 
   return {
     broken: broken.signal,
+    distrust,
 
     runUnit<T>(work: Work<T>, options: UnitOptions = {}): Promise<T> {
       return new Promise<T>((resolve, reject) => {
@@ -138,7 +148,14 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
 
     async read<T>(work: Work<T>): Promise<T> {
       if (closed) throw new DatabaseError('database_closed', 'the database is closed')
-      return readSnapshot(connection, statements, work, steps)
+      try {
+        return readSnapshot(connection, statements, work, steps)
+      } catch (cause) {
+        const stored = storageError(cause)
+        if (stored === undefined) throw cause
+        distrust(stored)
+        throw stored
+      }
     },
 
     drain() {
@@ -181,8 +198,7 @@ function readSnapshot<T>(connection: Connection, statements: Statements, work: W
     return value
   } catch (cause) {
     abandon(connection)
-    if (!isStorageFailure(cause)) throw cause
-    throw new DatabaseError('database_failed', 'the file cannot be read or is damaged', { cause })
+    throw cause
   }
 }
 

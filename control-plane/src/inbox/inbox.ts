@@ -1,4 +1,3 @@
-import { PROBLEMS } from '@vcc/api'
 import {
   instanceTopics,
   type JwsSigner,
@@ -17,6 +16,7 @@ import type { EnrolDeps } from '../enrolment/join.ts'
 import { presentedBy } from '../enrolment/presented.ts'
 import { renew } from '../enrolment/renew.ts'
 import { DomainError } from '../errors.ts'
+import { problemFor } from '../problems.ts'
 import { acknowledge, type ReportDeps, report } from './report.ts'
 
 export type InboxDeps = EnrolDeps &
@@ -104,12 +104,9 @@ async function renewal(envelope: VerifiedEnvelope<'renew'>, deps: InboxDeps): Pr
     const chain = [issued.certificate, ...deps.authorities.chainOf(issued.issuingCaId).slice(0, -1)]
     return { ok: true, kind: 'certificate', chain: chain.map((one) => Buffer.from(one.der).toString('base64')) }
   } catch (error) {
-    if (!(error instanceof DomainError)) {
-      deps.events.failed({ instance: sender.instance, kind: 'renew' }, error)
-      return { ok: false, problem: { code: 'internal', title: PROBLEMS.internal.title } }
-    }
-    const detail = error.message.slice(0, 500)
-    return { ok: false, problem: { code: error.code, title: PROBLEMS[error.code].title, detail } }
+    if (!(error instanceof DomainError)) deps.events.failed({ instance: sender.instance, kind: 'renew' }, error)
+    const { code, title, detail } = problemFor(error, correlation)
+    return { ok: false, problem: { code, title, ...(detail === undefined ? {} : { detail: detail.slice(0, 500) }) } }
   }
 }
 

@@ -1,7 +1,11 @@
-import { createSchedule, every } from '@vcc/runtime'
+import { createSchedule, every, readKeyFile } from '@vcc/runtime'
 import type { BrokerClient } from '../broker/client.ts'
 import type { EmbeddedBroker } from '../broker/embedded.ts'
 import { dropExpiredKeys } from '../certificates/idempotency.ts'
+import type { ControlConfig } from '../config.ts'
+import { DatabaseError } from '../database/errors.ts'
+import { isCheckedAtOpen } from '../database/inspect.ts'
+import { checkPages } from '../database/page-check.ts'
 import { resolveAbandoned } from '../issuance/store.ts'
 import type { Core } from './core.ts'
 import type { ControlEvents } from './events.ts'
@@ -11,6 +15,7 @@ import { brokerTls } from './messaging.ts'
 import type { Steering } from './steering.ts'
 
 export interface JobDeps {
+  readonly config: ControlConfig
   readonly core: Core
   readonly identities: Identities
   readonly listeners: Listeners
@@ -21,7 +26,8 @@ export interface JobDeps {
 }
 
 const SECOND_MS = 1000
-const DAY_MS = 86_400 * SECOND_MS
+const DAY_SECONDS = 86_400
+const CHECK_MS = 600_000
 
 /** Everything that happens because time passes. */
 export function scheduleJobs(deps: JobDeps): AsyncDisposable {
@@ -35,7 +41,7 @@ export function scheduleJobs(deps: JobDeps): AsyncDisposable {
     ['abandoned intents', 30, () => resolveAbandoned({ before: now() }, core)],
     ['connections to the broker', 30, () => deps.broker.review()],
     ['idempotency keys', 3600, () => database.runUnit(() => dropExpiredKeys(now()))],
-    ['listener certificates', DAY_MS / SECOND_MS, () => renewIdentities(deps)],
+    ['listener certificates', DAY_SECONDS, () => renewIdentities(deps)],
   ]
   for (const [name, seconds, work] of jobs) {
     schedule.add({
@@ -48,7 +54,26 @@ export function scheduleJobs(deps: JobDeps): AsyncDisposable {
       },
     })
   }
+  const firstCheckSeconds = isCheckedAtOpen(database.path) ? DAY_SECONDS : 60
+  schedule.add({
+    name: 'pages of the database',
+    first: new Date(now().getTime() + firstCheckSeconds * SECOND_MS),
+    next: every(DAY_SECONDS * SECOND_MS),
+    timeoutMs: CHECK_MS,
+    run: (signal) => checkDatabase(deps, signal),
+  })
   return schedule
+}
+
+/** Damage that nobody came across is a failure like one that somebody did. */
+async function checkDatabase({ config, core: { database } }: JobDeps, signal: AbortSignal): Promise<void> {
+  try {
+    const key = await readKeyFile(config.secrets.database_key_file)
+    await checkPages({ path: database.path, key }, signal)
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code === 'database_corrupt') database.distrust(error)
+    throw error
+  }
 }
 
 async function renewIdentities({ core, identities, listeners, broker, brokerClient, events }: JobDeps): Promise<void> {

@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type ControlConfig, listenAddress } from '../config.ts'
+import type { DatabaseError } from '../database/errors.ts'
 import { epochSeconds } from '../epoch.ts'
 import { activeInstances } from '../registry/instances-store.ts'
 import { isConnected } from '../registry/view.ts'
@@ -39,7 +40,7 @@ export async function serveObservation(config: ControlConfig, deps: ObservationD
 
 function ready(response: ServerResponse, { core, brokerConnected }: ObservationDeps): void {
   const reasons = [
-    ...(core.database.broken.aborted ? ['database_failed'] : []),
+    ...(core.database.broken.aborted ? [(core.database.broken.reason as DatabaseError).code] : []),
     ...(brokerConnected() ? [] : ['broker_disconnected']),
   ]
   const status = reasons.length === 0 ? 'ready' : 'not ready'

@@ -97,7 +97,7 @@ export async function startControlPlane(
     stopping: signal,
     events: appEvents(core, events, metrics),
   })
-  resources.use(scheduleJobs({ core, identities, listeners, broker, brokerClient, steering, events }))
+  resources.use(scheduleJobs({ config, core, identities, listeners, broker, brokerClient, steering, events }))
   resources.use(await serveObservation(config, { core, identities, steering, metrics, brokerConnected }))
   const { agentsPort, uiPort } = listeners
   return { version: VERSION, agents: String(agentsPort), ui: String(uiPort), broker: String(broker.port), orphans }

@@ -9,6 +9,8 @@ export const PROBLEMS = {
   route_unknown: { status: 404, title: 'There is no such route' },
   internal: { status: 500, title: 'Internal error' },
   unavailable: { status: 503, title: 'Not available at the moment' },
+  storage_full: { status: 507, title: 'The disk of the control plane is full' },
+  storage_failed: { status: 503, title: 'The control plane can no longer store anything' },
   clock_behind: { status: 503, title: 'The clock of the control plane stands behind its own records' },
   too_many_requests: { status: 429, title: 'Too many requests from there' },
 
