@@ -4,8 +4,10 @@ import { addAuthorities } from './authorities.ts'
 import { addCertificates } from './certificates.ts'
 import { addCheck } from './check.ts'
 import { addConfigure } from './configure.ts'
+import { addDenials } from './denials.ts'
 import { addInstances } from './instances.ts'
 import { addPolicy } from './policy.ts'
+import { addRevoke } from './revoke.ts'
 import { addServices } from './services.ts'
 import { addStatus } from './status.ts'
 import { addTokens } from './tokens.ts'
@@ -24,6 +26,8 @@ export function program(): Command {
     addCheck,
     addCertificates,
     addAuthorities,
+    addRevoke,
+    addDenials,
   ]) {
     add(root)
   }

@@ -18,6 +18,8 @@ export interface Authority {
   /** What its leaves may say: organisations and class OIDs. */
   readonly grants: Grants
   readonly active: boolean
+  /** Nothing it ever signed is accepted. */
+  readonly revoked: boolean
 }
 
 export interface Grants {
@@ -80,6 +82,7 @@ async function open(row: AuthorityRow, keys: KeyStore): Promise<Authority> {
     signer,
     grants: row.grants,
     active: row.state === 'active',
+    revoked: row.state === 'revoked',
   }
 }
 

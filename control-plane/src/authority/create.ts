@@ -169,5 +169,6 @@ function authorityOf(
     certificate,
     signer,
     active: true,
+    revoked: false,
   }
 }

@@ -54,6 +54,11 @@ export function* authorityMaySign(caId: string, keyId: string): Unit<boolean> {
   return rows.length === 1
 }
 
+/** It signs no certificate from now on. */
+export function* markAuthorityRevoked(caId: string): Unit<void> {
+  yield* change(query.updateTable('certificate_authorities').set({ state: 'revoked' }).where('ca_id', '=', caId))
+}
+
 export function* insertAuthority(authority: Authority, now: Date): Unit<void> {
   const { certificate } = authority
   yield* change(

@@ -15,7 +15,8 @@ import { servicesOf } from '../registry/store.ts'
 import { type Template, validityWithin } from '../templates/template.ts'
 import { adminOrder } from './admin.ts'
 import { bindIdempotency, settleIdempotency } from './idempotency.ts'
-import { type CertificateRow, certificateLine, certificatePage, certificatesNamed } from './store.ts'
+import { certificateNamed } from './named.ts'
+import { type CertificateRow, certificateLine, certificatePage } from './store.ts'
 
 export interface CertificateRouteDeps extends EnrolDeps {
   readonly adminTemplate: Template
@@ -51,12 +52,12 @@ export function certificateRoutes(deps: CertificateRouteDeps): Pick<Handlers, Ce
       }),
     certStatus: ({ params }) =>
       deps.database.read(function* () {
-        const row = yield* oneNamed(params.cert_id, organization)
+        const row = yield* certificateNamed(params.cert_id, organization)
         return statusView(row, namesOf(yield* servicesOf(organization)), deps)
       }),
     certHistory: ({ params }) =>
       deps.database.read(function* () {
-        const row = yield* oneNamed(params.cert_id, organization)
+        const row = yield* certificateNamed(params.cert_id, organization)
         const names = namesOf(yield* servicesOf(organization))
         const line = yield* certificateLine(row, organization)
         return { items: line.map((each) => ({ ...summary(each, names, deps), cause: each.cause })) }
@@ -127,15 +128,6 @@ async function serviceOrder(
 
 function asked(period: string | undefined): number | undefined {
   return period === undefined ? undefined : parseDuration(period).ms
-}
-
-function* oneNamed(name: string, organization: string) {
-  const rows = yield* certificatesNamed(name, organization)
-  const [row, ...more] = rows
-  if (row === undefined) throw new DomainError('certificate_unknown', `there is no certificate ${name}`)
-  if (more.length > 0)
-    throw new DomainError('certificate_ambiguous', `several CAs issued the serial ${name}; name the cert_id`)
-  return row
 }
 
 function summary(

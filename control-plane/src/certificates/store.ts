@@ -1,4 +1,4 @@
-import { change, first, many, query, type Unit } from '../database/unit.ts'
+import { change, first, many, one, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 
 export interface CertificateRow {
@@ -14,6 +14,7 @@ export interface CertificateRow {
   readonly uri: string | null
   readonly class: string | null
   readonly template: string | null
+  readonly profile: string
   readonly purpose: string
   readonly cause: 'init' | 'start' | 'join' | 'renewal' | 're-enrolment' | 'request'
   readonly spki_sha256: string
@@ -39,6 +40,7 @@ const COLUMNS = [
   'uri',
   'class',
   'template',
+  'profile',
   'purpose',
   'cause',
   'spki_sha256',
@@ -124,6 +126,79 @@ export function* certificateLine(row: CertificateRow, organization: string): Uni
   const line = visibleTo(organization).orderBy('id', 'desc').limit(500)
   if (row.instance_id !== null) return yield* many(line.where('instance_id', '=', row.instance_id))
   return yield* many(line.where('subject_dn', '=', row.subject_dn).where('purpose', '=', row.purpose))
+}
+
+/** Every certificate of a key, whoever it was issued to. */
+export function* certificatesOfKey(spkiSha256: string): Unit<readonly CertificateRow[]> {
+  return yield* many(certificates().where('spki_sha256', '=', spkiSha256).orderBy('id').limit(10_000))
+}
+
+/** How many people could call the API with a certificate of theirs. */
+export function* validAdminCertificates(now: number): Unit<number> {
+  const { count } = yield* one(
+    query
+      .selectFrom('certificates')
+      .select((row) => row.fn.countAll<number>().as('count'))
+      .where('purpose', '=', 'admin')
+      .where('state', '=', 'issued')
+      .where('revoked_at', 'is', null)
+      .where('expires_at', '>=', now),
+  )
+  return count
+}
+
+export interface CertificateSelection {
+  readonly service_id: string | undefined
+  readonly instance_id: string | undefined
+  readonly issuing_ca_id: string | undefined
+  readonly purpose: string | undefined
+  readonly spki_sha256: string | undefined
+  readonly issuedBefore: number | undefined
+  readonly issuedAfter: number | undefined
+}
+
+/** What a bulk revocation finds: issued, not revoked, not expired, and no CA. */
+export function* certificatesToRevoke(
+  organization: string,
+  selection: CertificateSelection,
+  now: number,
+  limit: number,
+): Unit<readonly CertificateRow[]> {
+  let found = visibleTo(organization)
+    .where('state', '=', 'issued')
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>=', now)
+    .where('purpose', '!=', 'ca')
+  for (const column of ['service_id', 'instance_id', 'issuing_ca_id', 'purpose', 'spki_sha256'] as const) {
+    const wanted = selection[column]
+    if (wanted !== undefined) found = found.where(column, '=', wanted)
+  }
+  if (selection.issuedBefore !== undefined) found = found.where('created_at', '<', selection.issuedBefore)
+  if (selection.issuedAfter !== undefined) found = found.where('created_at', '>=', selection.issuedAfter)
+  return yield* many(found.orderBy('id').limit(limit))
+}
+
+/** What was revoked for an incident. */
+export function* certificatesOfIncident(
+  incident: string,
+  organization: string,
+  limit: number,
+): Unit<readonly CertificateRow[]> {
+  return yield* many(
+    visibleTo(organization)
+      .where((row) =>
+        row.exists(
+          row
+            .selectFrom('revocations')
+            .select('revocations.id')
+            .whereRef('revocations.issuing_ca_id', '=', 'certificates.issuing_ca_id')
+            .whereRef('revocations.serial_number', '=', 'certificates.serial_number')
+            .where('revocations.incident', '=', incident),
+        ),
+      )
+      .orderBy('id')
+      .limit(limit),
+  )
 }
 
 export function* markReplaced(caId: string, serialHex: string, by: string): Unit<void> {

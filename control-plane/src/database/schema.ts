@@ -27,6 +27,9 @@ export interface Schema {
   organizations: OrganizationsTable
   certificate_authorities: CertificateAuthoritiesTable
   certificates: CertificatesTable
+  revocations: RevocationsTable
+  blocked_keys: BlockedKeysTable
+  denials: DenialsTable
   issuance_intents: IssuanceIntentsTable
   join_tokens: JoinTokensTable
   idempotency_keys: IdempotencyKeysTable
@@ -121,8 +124,52 @@ export interface CertificatesTable {
   state: Fixed<'issued' | 'orphaned'>
   revoked_at: EpochSeconds | null
   revocation_reason: string | null
+  /** Since when the key is suspected, where that is earlier. */
+  invalidity_at: Optional<EpochSeconds | null>
   /** `cert_id` of the certificate that took its place. */
   replaced_by: string | null
+}
+
+/** What happened to certificates, in order; append-only. `id` is the generation of status. */
+export interface RevocationsTable {
+  id: RowId
+  issuing_ca_id: Fixed<string>
+  serial_number: Fixed<string>
+  crl_shard: Fixed<number>
+  reason: Fixed<string>
+  /** Stays what it was when a revocation is made worse. */
+  revoked_at: Fixed<EpochSeconds>
+  invalidity_at: Fixed<EpochSeconds | null>
+  recorded_at: Fixed<EpochSeconds>
+  incident: Fixed<string | null>
+  /** Actor ref, or component of the system. */
+  recorded_by: Fixed<string>
+}
+
+/** Keys known to be compromised: never certified again. */
+export interface BlockedKeysTable {
+  id: RowId
+  spki_sha256: Fixed<string>
+  blocked_at: Fixed<EpochSeconds>
+  blocked_by: Fixed<string>
+}
+
+/** What an operator shut out of the mesh, until it is released. */
+export interface DenialsTable {
+  id: RowId
+  denial_id: Fixed<string>
+  organization_id: Fixed<string>
+  kind: Fixed<'serial' | 'spki' | 'identity' | 'issuer'>
+  value: Fixed<string>
+  /** Of a serial: SHA-256 of its issuer's SPKI. */
+  issuer: Fixed<string | null>
+  /** When the target can no longer be presented; null: until released. */
+  until: Fixed<EpochSeconds | null>
+  note: Fixed<string>
+  created_by: Fixed<string>
+  created_at: Fixed<EpochSeconds>
+  released_by: string | null
+  released_at: EpochSeconds | null
 }
 
 /** On record before anything is signed; resolved once, by compare-and-swap from `open`. */

@@ -7,8 +7,11 @@ import type { Permission } from '@vcc/api'
 export const ADMIN_PERMISSIONS: ReadonlySet<Permission> = new Set([
   'ca:read',
   'ca:create',
+  'ca:revoke',
   'cert:read',
   'cert:request',
+  'cert:revoke',
+  'mesh:isolate',
   'service:read',
   'service:write',
   'policy:read',

@@ -5,6 +5,8 @@ import { authorityMaySign } from '../authority/store.ts'
 import { change, many, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
+import { assertNotShutOut, type Certified } from '../revocation/admit.ts'
+import { journalRevocation } from '../revocation/store.ts'
 import { auditAbandoned, auditAttempt, auditOutcome } from './audit.ts'
 import type { CertificateOrder, Existing, IssueDeps } from './issue.ts'
 
@@ -42,6 +44,7 @@ export function* openIntent(
   const intent: Intent = { intentId: randomUUIDv7(), serialHex, issuingCaId: order.issuer.caId }
   const existing = order.bind && (yield* order.bind({ intentId: intent.intentId, serialHex }))
   if (existing !== undefined) return { existing }
+  yield* assertNotShutOut(certifiedBy(order))
   const at = epochSeconds(deps.now())
   yield* change(
     query.insertInto('issuance_intents').values({
@@ -75,6 +78,7 @@ export function* completeIntent(order: CertificateOrder, intent: Intent, der: Ui
   if (!(yield* authorityMaySign(caId, signer.keyId))) {
     throw new DomainError('issuance_lost', 'the CA was withdrawn while it signed')
   }
+  yield* assertNotShutOut(certifiedBy(order))
   const certId = randomUUIDv7()
   yield* change(
     query.insertInto('certificates').values({
@@ -89,6 +93,11 @@ export function* completeIntent(order: CertificateOrder, intent: Intent, der: Ui
   )
   if (order.settle) yield* order.settle({ certId, serialHex: intent.serialHex, issuingCaId: caId, der })
   yield* auditOutcome(order, intent, { outcome: 'success', certificateSha256: sha256(der) }, deps)
+}
+
+function certifiedBy({ issuer, publicKey, uris = [] }: CertificateOrder): Certified {
+  const issuerSpkiSha256Hex = issuer.certificate.publicKey.spkiSha256Hex
+  return { spkiSha256Hex: publicKey.spkiSha256Hex, uris, issuerSpkiSha256Hex }
 }
 
 /** What was signed, or may have been, stays on record: orphaned, and revoked as superseded. */
@@ -177,6 +186,8 @@ function* insertOrphan(row: CertificateRow, at: number): Unit<void> {
       replaced_by: null,
     }),
   )
+  const when = { reason: 'superseded', revokedAt: at, invalidityAt: null, recordedAt: at } as const
+  yield* journalRevocation(row, { ...when, incident: null, recordedBy: 'issuance' })
 }
 
 export type CertificateRow = ReturnType<typeof rowOf>

@@ -1,14 +1,12 @@
 import { createHash } from 'node:crypto'
 import type { PolicyApplied, PolicyDiff, PolicyVersion } from '@vcc/api'
 import { decideDial, explain, PolicyError, resolveWorkload } from '@vcc/policy'
-import { epochSeconds, isoOf } from '../epoch.ts'
+import { isoOf } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
 import type { Handlers } from '../http/handlers.ts'
-import { activeInstances } from '../registry/instances-store.ts'
-import { marksOf, type RegistryRouteDeps } from '../registry/routes.ts'
-import { servicesOf } from '../registry/store.ts'
-import { isConnected, isInForce, reportOf } from '../registry/view.ts'
-import { untilNone } from '../wait.ts'
+import { enforcement } from '../registry/enforcement.ts'
+import type { RegistryRouteDeps } from '../registry/routes.ts'
+import { isInForce } from '../registry/view.ts'
 import { applyMatrix, type PolicyDeps, type Proposal, propose, rollBack } from './apply.ts'
 import { type PolicyRow, policyHistory, policyVersion } from './store.ts'
 
@@ -69,29 +67,15 @@ async function appliedView(
   signal: AbortSignal,
   deps: PolicyRouteDeps,
 ): Promise<PolicyApplied> {
-  const organization = deps.installation.homeOrganization
-  const notYet = async () => {
-    const { instances, marks } = await deps.database.read(function* () {
-      return { instances: yield* activeInstances(organization), marks: yield* marksOf() }
-    })
-    total = instances.length
-    return instances.filter((one) => !isInForce(one, marks))
-  }
-  let total = 0
-  const pending = await untilNone(notYet, { seconds: waitSeconds ?? WAIT_SECONDS, signal })
-  const services = await deps.database.read(() => servicesOf(organization))
+  const { homeOrganization: organization } = deps.installation
+  const wait = { organization, document: 'agent', seconds: waitSeconds ?? WAIT_SECONDS, signal } as const
+  const { of, pending } = await enforcement(isInForce, wait, deps)
   return {
     version: applied.version,
     changed: applied.changed,
-    in_force: total - pending.length,
-    of: total,
-    pending: pending.map((one) => ({
-      instance_id: one.instance_id,
-      service: services.find((service) => service.service_id === one.service_id)?.service_name ?? '',
-      connected: isConnected(one, epochSeconds(deps.now())),
-      // Of the state it says it works on: what was signed for it since has not reached it.
-      enforce_until: reportOf(one)?.agent?.enforceUntil ?? null,
-    })),
+    in_force: of - pending.length,
+    of,
+    pending: pending.map((one) => ({ ...one })),
     diff: diffView(applied.proposal),
   }
 }

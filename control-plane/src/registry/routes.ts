@@ -8,7 +8,6 @@ import { decodeCursor, encodeCursor } from '../http/cursor.ts'
 import type { Handlers, RequestContext } from '../http/handlers.ts'
 import type { Installation } from '../installation/installation.ts'
 import type { PolicyInForce } from '../policies/in-force.ts'
-import { agentMarks, fleetRow } from '../state/store.ts'
 import { untilNone } from '../wait.ts'
 import {
   activeInstances,
@@ -17,17 +16,10 @@ import {
   instanceById,
   latestCertificates,
 } from './instances-store.ts'
+import { marksOf } from './marks.ts'
 import { deregisterInstance, deregisterService, findService, type RegistryDeps, registerService } from './services.ts'
 import { type ServiceRow, serviceById, servicePage, servicesOf } from './store.ts'
-import {
-  instanceView,
-  isConnected,
-  isInForce,
-  type Standing,
-  type StateMarks,
-  serviceHealthView,
-  serviceView,
-} from './view.ts'
+import { instanceView, isConnected, isInForce, type Standing, serviceHealthView, serviceView } from './view.ts'
 
 export interface RegistryRouteDeps extends RegistryDeps {
   readonly installation: Installation
@@ -234,12 +226,6 @@ function* standingOf(deps: Pick<RegistryRouteDeps, 'installation' | 'policyInFor
     expiry: new Map(certificates.map((row) => [row.instance_id, row.expires_at])),
     now: epochSeconds(deps.now()),
   }
-}
-
-/** What agents have to acknowledge, read in the unit of their rows. */
-export function* marksOf(): Unit<StateMarks> {
-  const documents = yield* agentMarks()
-  return { fleet: yield* fleetRow(), documents: new Map(documents.map((mark) => [mark.instance_id, mark])) }
 }
 
 function instancesOf(service: ServiceRow, instances: readonly InstanceRow[]): readonly InstanceRow[] {

@@ -9,6 +9,7 @@ import { fingerprintOf } from '../init/init.ts'
 import { meshRoutes } from '../mesh/routes.ts'
 import { policyRoutes } from '../policies/routes.ts'
 import { registryRoutes } from '../registry/routes.ts'
+import { revocationRoutes } from '../revocation/routes.ts'
 import type { Template } from '../templates/template.ts'
 import { VERSION } from '../version.ts'
 import type { Core } from './core.ts'
@@ -37,6 +38,7 @@ export function handlersOf(deps: HandlerDeps): Handlers {
     ...authorityRoutes(shared),
     ...certificateRoutes({ ...enrol, adminTemplate }),
     ...policyRoutes(shared),
+    ...revocationRoutes({ ...core, onShutOut: steering.onShutOut, onRetired: deps.onRetired }),
     ...registryRoutes({
       ...shared,
       onRetired: deps.onRetired,

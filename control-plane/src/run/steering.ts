@@ -16,6 +16,8 @@ export interface Steering {
    * the change, and is made good by `catchUp`.
    */
   readonly onChange: () => Promise<void>
+  /** After a revocation or a denial: the fleet's document alone. Answers whether it was made. */
+  readonly onShutOut: () => Promise<boolean>
   /** Tries again what failed, if anything did. */
   readonly catchUp: () => Promise<void>
 }
@@ -46,20 +48,28 @@ export async function createSteering(
     },
   })
   let isBehind = false
-  const onChange = async () => {
+  const attempt = async (work: () => Promise<void>): Promise<boolean> => {
     try {
-      isBehind = false
-      await policy.read()
-      await publisher.update()
+      await work()
+      return true
     } catch (error) {
       isBehind = true
       events.state_failed({}, error)
+      return false
     }
+  }
+  const onChange = async () => {
+    isBehind = false
+    await attempt(async () => {
+      await policy.read()
+      await publisher.update()
+    })
   }
   return {
     policyInForce: policy.inForce,
     publisher,
     onChange,
+    onShutOut: () => attempt(publisher.updateFleet),
     async catchUp() {
       if (isBehind) await onChange()
     },

@@ -1,11 +1,12 @@
 import type { AgentContent, FleetContent, Upstream } from '@vcc/mesh'
-import { isoSeconds } from '@vcc/mesh'
+import { isoSeconds, sortedFleetContent } from '@vcc/mesh'
 import { type CompiledPolicy, parseCompiled, parseWorkloadId, samePolicy, workloadId } from '@vcc/policy'
 import type { Authority } from '../authority/authority.ts'
 import { GRANTS_CLASSES } from '../authority/hierarchy.ts'
 import type { Installation } from '../installation/installation.ts'
 import type { InstanceRow } from '../registry/instances-store.ts'
 import type { ServiceRow } from '../registry/store.ts'
+import type { ShutOut } from '../revocation/fleet.ts'
 
 /** Where agents find this control plane. */
 export interface Endpoints {
@@ -14,23 +15,24 @@ export interface Endpoints {
 }
 
 /** What every agent needs, in the one order it is signed in. Only CAs that may vouch for services are in the issuer table. */
-export function fleetContent(installation: Installation, authorities: readonly Authority[]): FleetContent {
-  return {
+export function fleetContent(
+  installation: Installation,
+  authorities: readonly Authority[],
+  shutOut: ShutOut,
+): FleetContent {
+  return sortedFleetContent({
     trust: installation.trustStatement,
     issuers: authorities
-      .filter((one) => GRANTS_CLASSES.has(one.profile))
+      .filter((one) => GRANTS_CLASSES.has(one.profile) && !one.revoked)
       .map((one) => ({
         spkiSha256: one.certificate.publicKey.spkiSha256Hex,
         certificate: Buffer.from(one.certificate.der).toString('base64'),
         organizations: [...one.grants.organizations],
         classes: [...one.grants.classes],
         purposes: ['service' as const],
-      }))
-      .toSorted((a, b) => (a.spkiSha256 < b.spkiSha256 ? -1 : 1)),
-    denials: [],
-    revocations: [],
-    releases: [],
-  }
+      })),
+    ...shutOut,
+  })
 }
 
 export interface AgentInputs {

@@ -24,6 +24,7 @@ import type { Installation } from '../installation/installation.ts'
 import type { PolicyInForce } from '../policies/in-force.ts'
 import { allActiveInstances, type InstanceRow } from '../registry/instances-store.ts'
 import { type ServiceRow, servicesOf } from '../registry/store.ts'
+import { shutOut } from '../revocation/fleet.ts'
 import { auditPublished } from './audit.ts'
 import { type AgentInputs, agentContent, type Endpoints, fleetContent } from './content.ts'
 import { createMailing, type Mailing, rowOf, signedRefresh } from './mailing.ts'
@@ -51,6 +52,8 @@ export interface Publisher {
    * be made holds up no other; it is made by the next update.
    */
   readonly update: () => Promise<void>
+  /** The fleet's document alone: who is shut out waits for nobody's slice. */
+  readonly updateFleet: () => Promise<void>
   /** All retained topics anew: the broker keeps nothing over its restart. */
   readonly republish: () => Promise<void>
   /** The fleet's refresh, retained, so that a quiet mesh stays alive. */
@@ -76,9 +79,11 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   const lifetimes = { acceptSeconds: ACCEPT_SECONDS, enforceSeconds: deps.installation.outageBudgetMs / 1000 }
   const mailing = createMailing({ ...deps, lifetimes })
   const context: Context = { ...deps, lifetimes, mailing }
+  const updateFleetOnce = coalesced(() => updateFleet(context))
   const clockForward = () => deps.database.read(() => assertClockForward(deps.now()))
   return {
-    update: coalesced(() => update(context)),
+    update: coalesced(() => update(context, updateFleetOnce)),
+    updateFleet: updateFleetOnce,
     async republish() {
       await clockForward()
       const fleet = await deps.database.read(fleetRow)
@@ -121,8 +126,8 @@ async function partOf(row: StateRow, held: string | undefined, context: Context)
   return held === `${row.epoch}.${row.generation}` ? { refresh } : { document: row.jws, refresh }
 }
 
-async function update(context: Context): Promise<void> {
-  const outcomes = await Promise.allSettled([updateFleet(context), updateAgents(context), dropRetired(context)])
+async function update(context: Context, fleet: () => Promise<void>): Promise<void> {
+  const outcomes = await Promise.allSettled([fleet(), updateAgents(context), dropRetired(context)])
   const failures = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))
   if (failures.length === 1) throw failures[0]
   if (failures.length > 1) throw new AggregateError(failures, `${failures.length} parts of the state were not made`)
@@ -130,8 +135,11 @@ async function update(context: Context): Promise<void> {
 
 async function updateFleet(context: Context): Promise<void> {
   const { installation, authorities, database, lifetimes, mailing, signer, now } = context
-  const before = await database.read(fleetRow)
-  const content = fleetContent(installation, authorities.all())
+  const known = authorities.all()
+  const { before, out } = await database.read(function* () {
+    return { before: yield* fleetRow(), out: yield* shutOut(known, now()) }
+  })
+  const content = fleetContent(installation, known, out)
   if (before?.content_hash === contentHash(content)) return
   const { trustDomain, epoch } = installation
   const input = { trustDomain, epoch, generation: (before?.generation ?? 0) + 1, content }

@@ -21,6 +21,10 @@ export interface StateRow extends StateMark {
 const MARK = ['kind', 'instance_id', 'epoch', 'generation', 'content_hash'] as const
 const COLUMNS = [...MARK, 'content', 'jws', 'issued_at', 'accept_until', 'enforce_until'] as const
 
+export function* fleetMark(): Unit<StateMark | undefined> {
+  return yield* first(query.selectFrom('state_documents').select(MARK).where('kind', '=', 'fleet'))
+}
+
 export function* fleetRow(): Unit<StateRow | undefined> {
   return yield* first(query.selectFrom('state_documents').select(COLUMNS).where('kind', '=', 'fleet'))
 }

@@ -61,6 +61,17 @@ import {
   ServiceQuery,
   ServiceRegistration,
 } from './schemas/registry.ts'
+import {
+  BulkRevokeRequest,
+  DenialAnswer,
+  DenialList,
+  DenialParams,
+  DenialQuery,
+  DenyRequest,
+  ReleaseRequest,
+  RevocationAnswer,
+  RevokeRequest,
+} from './schemas/revocation.ts'
 
 /** Who may call: nobody in particular, the agent of an instance, or an admin holding the permission. */
 export type RouteAccess = 'open' | 'agent' | Permission
@@ -69,8 +80,11 @@ export type RouteAccess = 'open' | 'agent' | Permission
 export type Permission =
   | 'ca:read'
   | 'ca:create'
+  | 'ca:revoke'
   | 'cert:read'
   | 'cert:request'
+  | 'cert:revoke'
+  | 'mesh:isolate'
   | 'service:read'
   | 'service:write'
   | 'policy:read'
@@ -93,6 +107,7 @@ export interface Route {
 }
 
 const MATRIX_BODY_LIMIT = 2 * 1024 * 1024
+const BULK_BODY_LIMIT = 128 * 1024
 const NOTHING = Type.Object({}, CLOSED)
 
 /** The whole HTTP contract. Server, typed client and OpenAPI document are made from this table. */
@@ -236,6 +251,65 @@ export const ROUTES = {
     summary: 'What came before and after a certificate',
     params: CertificateParams,
     response: CertificateHistory,
+  },
+  certRevoke: {
+    method: 'POST',
+    path: '/api/v1/certs/revoke/:cert_id',
+    access: 'cert:revoke',
+    tag: 'revocation',
+    summary: 'Revoke one certificate; answers enforced on n of m',
+    params: CertificateParams,
+    body: RevokeRequest,
+    response: RevocationAnswer,
+  },
+  certRevokeBulk: {
+    method: 'POST',
+    path: '/api/v1/certs/revoke',
+    access: 'cert:revoke',
+    tag: 'revocation',
+    summary: 'Revoke by list, filter or incident, or say what that would be',
+    body: BulkRevokeRequest,
+    response: RevocationAnswer,
+    bodyLimit: BULK_BODY_LIMIT,
+  },
+  caRevoke: {
+    method: 'POST',
+    path: '/api/v1/ca/revoke/:ca_id',
+    access: 'ca:revoke',
+    tag: 'revocation',
+    summary: 'Revoke an issuing CA: it signs no more, and nothing it signed is accepted',
+    params: AuthorityParams,
+    body: RevokeRequest,
+    response: RevocationAnswer,
+  },
+  denialList: {
+    method: 'GET',
+    path: '/api/v1/vcc/denials',
+    access: 'cert:read',
+    tag: 'revocation',
+    summary: 'What is shut out of the mesh by decision',
+    query: DenialQuery,
+    response: DenialList,
+  },
+  denialCreate: {
+    method: 'POST',
+    path: '/api/v1/vcc/denials',
+    access: 'mesh:isolate',
+    tag: 'revocation',
+    summary: 'Shut out an identity, a key, a certificate or an issuer, at once',
+    body: DenyRequest,
+    response: DenialAnswer,
+    status: 201,
+  },
+  denialRelease: {
+    method: 'POST',
+    path: '/api/v1/vcc/denials/:denial_id/release',
+    access: 'mesh:isolate',
+    tag: 'revocation',
+    summary: 'Let in again what a denial shut out',
+    params: DenialParams,
+    body: ReleaseRequest,
+    response: DenialAnswer,
   },
 
   templateList: {

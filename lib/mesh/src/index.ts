@@ -62,7 +62,7 @@ export {
   verifyEnvelope,
 } from './envelopes.ts'
 export { MESH_FAILURES, MeshError, type MeshFailure } from './errors.ts'
-export { type FleetContent, type IssuerEntry, parseFleetContent } from './fleet-content.ts'
+export { type FleetContent, type IssuerEntry, parseFleetContent, sortedFleetContent } from './fleet-content.ts'
 export { type Enforcement, enforcement, type Held, type HeldAgent, type HeldFleet, isYoungerThan } from './held.ts'
 export { decodeHeldAgent, decodeHeldFleet, encodeHeld, type Stored } from './held-file.ts'
 export { instantOf, isInstant, isoSeconds } from './instant.ts'

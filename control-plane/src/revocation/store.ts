@@ -1,0 +1,228 @@
+import type { RevocationReason } from '@vcc/api'
+import type { CertificateRow } from '../certificates/store.ts'
+import { change, first, many, query, type Unit } from '../database/unit.ts'
+
+/** What is put on record of one certificate. */
+export interface RevocationRecord {
+  readonly reason: RevocationReason
+  readonly revokedAt: number
+  readonly invalidityAt: number | null
+  readonly recordedAt: number
+  readonly incident: string | null
+  readonly recordedBy: string
+}
+
+type Key = Pick<CertificateRow, 'issuing_ca_id' | 'serial_number'>
+
+/**
+ * The certificate's row and the journal together. O(1): whatever follows from it (CRLs, answers, signed state) follows
+ * later, from these rows.
+ */
+export function* recordRevocation(certificate: Key, record: RevocationRecord): Unit<void> {
+  const { issuing_ca_id, serial_number } = certificate
+  yield* change(
+    query
+      .updateTable('certificates')
+      .set({
+        revoked_at: record.revokedAt,
+        revocation_reason: record.reason,
+        invalidity_at: record.invalidityAt,
+      })
+      .where('issuing_ca_id', '=', issuing_ca_id)
+      .where('serial_number', '=', serial_number),
+  )
+  yield* journalRevocation(certificate, record)
+}
+
+/** The journal alone: of a row that came to be revoked. */
+export function* journalRevocation(certificate: Key, record: RevocationRecord): Unit<void> {
+  const { issuing_ca_id, serial_number } = certificate
+  yield* change(
+    query
+      .insertInto('revocations')
+      .columns([
+        'issuing_ca_id',
+        'serial_number',
+        'crl_shard',
+        'reason',
+        'revoked_at',
+        'invalidity_at',
+        'recorded_at',
+        'incident',
+        'recorded_by',
+      ])
+      .expression((select) =>
+        select
+          .selectFrom('certificates')
+          .select((value) => [
+            'issuing_ca_id',
+            'serial_number',
+            'crl_shard',
+            value.val(record.reason).as('reason'),
+            value.val(record.revokedAt).as('revoked_at'),
+            value.val(record.invalidityAt).as('invalidity_at'),
+            value.val(record.recordedAt).as('recorded_at'),
+            value.val(record.incident).as('incident'),
+            value.val(record.recordedBy).as('recorded_by'),
+          ])
+          .where('issuing_ca_id', '=', issuing_ca_id)
+          .where('serial_number', '=', serial_number),
+      ),
+  )
+}
+
+/** Answers false where it was blocked before. */
+export function* blockKey(spkiSha256: string, by: { at: number; actor: string }): Unit<boolean> {
+  const changed = yield* change(
+    query
+      .insertInto('blocked_keys')
+      .values({ spki_sha256: spkiSha256, blocked_at: by.at, blocked_by: by.actor })
+      .onConflict((conflict) => conflict.column('spki_sha256').doNothing()),
+  )
+  return changed === 1
+}
+
+export function* isKeyBlocked(spkiSha256: string): Unit<boolean> {
+  const row = yield* first(query.selectFrom('blocked_keys').select('id').where('spki_sha256', '=', spkiSha256))
+  return row !== undefined
+}
+
+export interface DenialRow {
+  readonly denial_id: string
+  readonly kind: 'serial' | 'spki' | 'identity' | 'issuer'
+  readonly value: string
+  readonly issuer: string | null
+  readonly until: number | null
+  readonly note: string
+  readonly created_by: string
+  readonly created_at: number
+  readonly released_by: string | null
+  readonly released_at: number | null
+}
+
+const DENIAL = [
+  'denial_id',
+  'kind',
+  'value',
+  'issuer',
+  'until',
+  'note',
+  'created_by',
+  'created_at',
+  'released_by',
+  'released_at',
+] as const
+
+export function* insertDenial(row: DenialRow, organization: string): Unit<void> {
+  yield* change(query.insertInto('denials').values({ ...row, organization_id: organization }))
+}
+
+export function* denialById(id: string, organization: string): Unit<DenialRow | undefined> {
+  return yield* first(
+    query.selectFrom('denials').select(DENIAL).where('denial_id', '=', id).where('organization_id', '=', organization),
+  )
+}
+
+/** Newest first. */
+export function* denialsOf(organization: string, released: boolean): Unit<readonly DenialRow[]> {
+  const all = query
+    .selectFrom('denials')
+    .select(DENIAL)
+    .where('organization_id', '=', organization)
+    .orderBy('id', 'desc')
+    .limit(5000)
+  return yield* many(released ? all : all.where('released_at', 'is', null))
+}
+
+/** Compare-and-swap; false where somebody was faster. */
+export function* markReleased(id: string, by: { at: number; actor: string }): Unit<boolean> {
+  const changed = yield* change(
+    query
+      .updateTable('denials')
+      .set({ released_at: by.at, released_by: by.actor })
+      .where('denial_id', '=', id)
+      .where('released_at', 'is', null),
+  )
+  return changed === 1
+}
+
+/** Of every organisation: what signed state carries. */
+export function* standingDenials(notBefore: number): Unit<readonly DenialRow[]> {
+  return yield* many(
+    query
+      .selectFrom('denials')
+      .select(DENIAL)
+      .where('released_at', 'is', null)
+      .where((row) => row.or([row('until', 'is', null), row('until', '>=', notBefore)]))
+      .orderBy('denial_id')
+      .limit(MAX_DENIALS + 1),
+  )
+}
+
+/** Releases that some agent may not have heard of. */
+export function* releasesSince(instant: number): Unit<readonly { readonly denial_id: string }[]> {
+  return yield* many(
+    query
+      .selectFrom('denials')
+      .select('denial_id')
+      .where('released_at', '>=', instant)
+      .orderBy('id', 'desc')
+      .limit(MAX_DENIALS),
+  )
+}
+
+/** Whether an identity, or what else is named, is shut out by a standing denial. */
+export function* isShutOut(kind: DenialRow['kind'], value: string): Unit<boolean> {
+  const row = yield* first(
+    query
+      .selectFrom('denials')
+      .select('id')
+      .where('kind', '=', kind)
+      .where('value', '=', value)
+      .where('released_at', 'is', null)
+      .limit(1),
+  )
+  return row !== undefined
+}
+
+export interface RevokedLeaf {
+  readonly cert_id: string
+  readonly issuing_ca_id: string
+  readonly serial_number: string
+  readonly expires_at: number
+}
+
+/** What is revoked and could still be presented, of these CAs. */
+export function* revokedLeaves(caIds: readonly string[], notBefore: number): Unit<readonly RevokedLeaf[]> {
+  if (caIds.length === 0) return []
+  return yield* many(
+    query
+      .selectFrom('certificates')
+      .select(['cert_id', 'issuing_ca_id', 'serial_number', 'expires_at'])
+      .where('issuing_ca_id', 'in', [...caIds])
+      .where('revoked_at', 'is not', null)
+      .where('expires_at', '>=', notBefore)
+      .orderBy('cert_id')
+      .limit(MAX_REVOCATIONS + 1),
+  )
+}
+
+/** Blocked keys that some certificate still carries, with the end of the last one. */
+export function* blockedKeysInUse(
+  notBefore: number,
+): Unit<readonly { readonly spki_sha256: string; readonly until: number }[]> {
+  return yield* many(
+    query
+      .selectFrom('blocked_keys')
+      .innerJoin('certificates', 'certificates.spki_sha256', 'blocked_keys.spki_sha256')
+      .select((row) => ['blocked_keys.spki_sha256', row.fn.max('certificates.expires_at').as('until')])
+      .where('certificates.expires_at', '>=', notBefore)
+      .groupBy('blocked_keys.spki_sha256')
+      .orderBy('blocked_keys.spki_sha256')
+      .limit(MAX_REVOCATIONS + 1),
+  )
+}
+
+/** As many as a fleet document takes (`FleetContent` of @vcc/mesh). */
+export const MAX_DENIALS = 4096
+export const MAX_REVOCATIONS = 16_384
