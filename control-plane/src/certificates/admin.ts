@@ -33,7 +33,7 @@ export async function adminOrder(
   return {
     issuer,
     profile: 'admin',
-    subject: encodeName([{ type: 'CN', value: ref }]),
+    subject: encodeName([{ type: 'CN', value: `admin ${ref}` }]),
     publicKey: what.csr.publicKey,
     notBefore,
     notAfter: new Date(Math.min(wanted, issuer.certificate.notAfter.getTime())),

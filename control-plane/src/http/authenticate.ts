@@ -129,7 +129,7 @@ async function standing(shown: Shown, deps: AuthenticateDeps): Promise<Peer | { 
 function adminCaller({ uri, leaf }: Peer, deps: AuthenticateDeps): Caller {
   const prefix = `spiffe://${deps.installation.trustDomain}/admin/`
   const ref = uri.startsWith(prefix) ? uri.slice(prefix.length) : undefined
-  if (ref === undefined || ref !== commonName(leaf)) return refused('it does not name an admin')
+  if (ref === undefined || commonName(leaf) !== `admin ${ref}`) return refused('it does not name an admin')
   return { kind: 'admin', ref, serialHex: leaf.serialHex, permissions: ADMIN_PERMISSIONS } satisfies AdminCaller
 }
 

@@ -183,6 +183,7 @@ export async function newPki(options: { readonly root?: KeySpec; readonly trustD
     commonName: 'control',
     ...status,
     uris: [`spiffe://${trustDomain}/control`],
+    dnsNames: [`control.${trustDomain}`],
   })
   const trust: TrustStatement = {
     version: 1,

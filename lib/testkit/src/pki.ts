@@ -104,7 +104,11 @@ export function testPki(options: TestPkiOptions = {}) {
     },
 
     admin: (ref: string) =>
-      makeLeaf(context, adminCa, { profile: 'admin', name: ref, uris: [`spiffe://${trustDomain}/admin/${ref}`] }),
+      makeLeaf(context, adminCa, {
+        profile: 'admin',
+        name: `admin ${ref}`,
+        uris: [`spiffe://${trustDomain}/admin/${ref}`],
+      }),
     controlApi: (dnsNames: readonly string[] = ['localhost']) =>
       makeLeaf(context, controlCa, {
         profile: 'control-api',

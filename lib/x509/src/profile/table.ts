@@ -118,12 +118,13 @@ export const PROFILES = {
     dnsNames: { min: 1, max: 16 },
     classes: 'one',
   },
-  // No dot: OpenSSL matches a dotted CN without DNS names against name constraints.
+  // A CN with a space is no host name: without DNS names, Java, GnuTLS and OpenSSL hold a CN that could be one against
+  // the name constraints for DNS.
   admin: {
     ...MESH_LEAF,
     extKeyUsage: ['clientAuth'],
-    commonName: /^[A-Za-z0-9_-]{1,64}$/,
-    uri: /^spiffe:\/\/[a-z0-9.-]{1,253}\/admin\/[A-Za-z0-9_-]{1,64}$/,
+    commonName: /^admin [A-Za-z0-9_-]{1,58}$/,
+    uri: /^spiffe:\/\/[a-z0-9.-]{1,253}\/admin\/[A-Za-z0-9_-]{1,58}$/,
     dnsNames: { min: 0, max: 0 },
   },
   'control-api': {
@@ -131,12 +132,14 @@ export const PROFILES = {
     extKeyUsage: ['serverAuth', 'clientAuth', 'api'],
     commonName: /^control$/,
     uri: /^spiffe:\/\/[a-z0-9.-]{1,253}\/control$/,
+    dnsNames: { min: 1, max: 16 },
   },
   broker: {
     ...MESH_LEAF,
     extKeyUsage: ['serverAuth', 'broker'],
     commonName: /^broker$/,
     uri: /^spiffe:\/\/[a-z0-9.-]{1,253}\/broker$/,
+    dnsNames: { min: 1, max: 16 },
   },
   'state-signer': {
     ...MESH_LEAF,

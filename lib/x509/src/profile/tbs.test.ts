@@ -135,7 +135,13 @@ const REFUSED: readonly Refusal[] = [
     changes: { subject: cn('control') },
     fails: 'profile_subject',
   },
-  { name: 'an admin with a dotted name', profile: 'admin', changes: { subject: cn('a.b') }, fails: 'profile_subject' },
+  {
+    name: 'an admin with a name that could be a host',
+    profile: 'admin',
+    changes: { subject: cn('ref-0001') },
+    fails: 'profile_subject',
+  },
+  { name: 'a broker without a DNS name', profile: 'broker', changes: { dnsNames: [] }, fails: 'profile_names' },
   {
     name: 'a key on P-521',
     profile: 'service',
@@ -400,7 +406,7 @@ describe('what profiles write', () => {
     ['service', 'ca=false! ku=digitalSignature! eku=kp.1+kp.2 san=uri+dns+dns nc= cp=1 iap= aki=yes crl=1 aia=2'],
     ['admin', 'ca=false! ku=digitalSignature! eku=kp.2 san=uri nc= cp=0 iap= aki=yes crl=1 aia=2'],
     ['control-api', 'ca=false! ku=digitalSignature! eku=kp.1+kp.2+.2 san=uri+dns nc= cp=0 iap= aki=yes crl=1 aia=2'],
-    ['broker', 'ca=false! ku=digitalSignature! eku=kp.1+.3 san=uri nc= cp=0 iap= aki=yes crl=1 aia=2'],
+    ['broker', 'ca=false! ku=digitalSignature! eku=kp.1+.3 san=uri+dns nc= cp=0 iap= aki=yes crl=1 aia=2'],
     ['state-signer', 'ca=false! ku=digitalSignature! eku=.1! san= nc= cp=0 iap= aki=yes crl=1 aia=2'],
   ])('%s', (profile, text) => {
     expect(describeTbs(profile)).toBe(text)

@@ -32,14 +32,14 @@ const ROWS: Record<ProfileName, { cn: string } & Partial<TbsInput>> = {
     classes: [classOid(DEFAULT_OID_ARC, 1)],
     ...URLS,
   },
-  admin: { cn: 'ref-0001', uris: ['spiffe://vcc.internal/admin/ref-0001'], ...URLS },
+  admin: { cn: 'admin ref-0001', uris: ['spiffe://vcc.internal/admin/ref-0001'], ...URLS },
   'control-api': {
     cn: 'control',
     uris: ['spiffe://vcc.internal/control'],
     dnsNames: ['control.vcc.internal'],
     ...URLS,
   },
-  broker: { cn: 'broker', uris: ['spiffe://vcc.internal/broker'], ...URLS },
+  broker: { cn: 'broker', uris: ['spiffe://vcc.internal/broker'], dnsNames: ['broker.vcc.internal'], ...URLS },
   'state-signer': { cn: 'state signer 1', ...URLS },
 }
 
