@@ -1,4 +1,4 @@
-import { clientContext, connectPeer, FLEET_TOPICS, instanceTopics } from '@vcc/mesh'
+import { brokerAddress, clientContext, connectPeer, FLEET_TOPICS, instanceTopics, type PeerAddress } from '@vcc/mesh'
 import { backoffMs, errorCode } from '@vcc/runtime'
 import { ekuOid } from '@vcc/x509'
 import { type IClientOptions, MqttClient } from 'mqtt'
@@ -76,7 +76,7 @@ export function createBrokerLink(deps: BrokerLinkDeps): BrokerLink {
     if (url === undefined || isClosed) return
     const identity = deps.identity()
     if (deps.now() > identity.leaf.notAfter) return
-    const at = addressOf(url)
+    const at = brokerAddress(url)
     if (at === undefined) return failed(new TypeError(`"${url}" is not the address of a broker`))
     const opened = connect(at, identity, deps, {
       connected: () => {
@@ -122,7 +122,7 @@ interface Connection {
 }
 
 function connect(
-  address: { readonly host: string; readonly port: number },
+  address: PeerAddress,
   identity: Identity,
   deps: BrokerLinkDeps,
   on: { connected: () => void; closed: (error: unknown) => void },
@@ -192,12 +192,6 @@ function connect(
       return connectedAt
     },
   }
-}
-
-/** `mqtts://host:port`; TLS whatever the scheme says. */
-function addressOf(url: string): { host: string; port: number } | undefined {
-  const { hostname = '', port = '' } = URL.parse(url) ?? {}
-  return hostname === '' ? undefined : { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 8883) }
 }
 
 /** With a younger certificate a connection is made anew at leisure; without one it ends with its certificate. */

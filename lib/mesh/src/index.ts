@@ -16,6 +16,7 @@ export {
   type UpBody,
   type UpKind,
 } from './bodies.ts'
+export { brokerAddress } from './broker-url.ts'
 export { canonicalJson, contentHash } from './canonical.ts'
 export { CLOCK_TOLERANCE_SECONDS, type ClockReading, clockReading, raisedFloor } from './clock.ts'
 export {
