@@ -29,7 +29,8 @@ export interface Mailing {
   readonly refresh: (mark: StateMark) => Promise<void>
   /** Not retained, and not at all when it is large: agents pull where something is missing. */
   readonly inline: (topic: string, jws: string) => Promise<void>
-  readonly clear: (topic: string) => Promise<void>
+  /** Whether the broker confirmed that it retains nothing there. */
+  readonly clear: (topic: string) => Promise<boolean>
 }
 
 export function createMailing(deps: MailingDeps): Mailing {
@@ -57,9 +58,7 @@ export function createMailing(deps: MailingDeps): Mailing {
     async inline(topic, jws) {
       if (jws.length <= INLINE_DOCUMENT_BYTES) await deps.publish(topic, jws, false)
     },
-    async clear(topic) {
-      await deps.publish(topic, '', true)
-    },
+    clear: (topic) => deps.publish(topic, '', true),
   }
 }
 

@@ -159,6 +159,29 @@ describe('an update', () => {
     await publisher.republish()
     expect(sent.filter((one) => one.topic.includes(instance))).toEqual([])
   })
+
+  test('after an instance is deregistered while the broker is away clears it when the broker is back', async () => {
+    const instance = await joined('argus')
+    let isAway = false
+    const publish: PublisherDeps['publish'] = async (topic, payload, retain) => {
+      if (!isAway) sent.push({ topic, payload, retain })
+      return !isAway
+    }
+    const publisher = await publisherWith({ publish })
+    await publisher.update()
+    isAway = true
+    await deregisterInstance(instance, place.context, place.registry)
+    await publisher.update()
+    sent = []
+    isAway = false
+    await publisher.republish()
+    const { state, refresh } = instanceTopics(instance).down
+    const cleared = [state, refresh].map((topic) => ({ topic, payload: '', retain: true }))
+    expect(sent.filter((one) => one.topic.includes(instance))).toEqual(cleared)
+    sent = []
+    await publisher.republish()
+    expect(sent.filter((one) => one.topic.includes(instance))).toEqual([])
+  })
 })
 
 test('a document past 200 KiB travels as its refresh alone, and is pulled', async () => {

@@ -6,7 +6,6 @@ import {
   type FleetContent,
   fleetDelta,
   fleetDocument,
-  instanceTopics,
   type JwsSigner,
   type Lifetimes,
   type Signed,
@@ -26,9 +25,11 @@ import { allActiveInstances, type InstanceRow } from '../registry/instances-stor
 import { type ServiceRow, servicesOf } from '../registry/store.ts'
 import { shutOut } from '../revocation/fleet.ts'
 import { auditPublished } from './audit.ts'
+import { inBatches } from './batches.ts'
 import { type AgentInputs, agentContent, type Endpoints, fleetContent } from './content.ts'
 import { createMailing, type Mailing, rowOf, signedRefresh } from './mailing.ts'
-import { agentMarks, agentRow, dropRetiredDocuments, fleetRow, replaceDocument, type StateRow } from './store.ts'
+import { createRounds, dropRetired, type Rounds } from './retired.ts'
+import { agentMarks, agentRow, fleetRow, replaceDocument, type StateRow } from './store.ts'
 
 export interface PublisherDeps {
   readonly database: UnitAccess
@@ -71,14 +72,12 @@ export interface Pulled {
 
 /** Taken for minutes; worked on for the outage budget. */
 const ACCEPT_SECONDS = 600
-/** Documents signed at a time: their commits share a flush, and the event loop has its turn between them. */
-const BATCH = 64
-
 /** Computes, signs, stores and publishes the signed state. */
 export function createPublisher(deps: PublisherDeps): Publisher {
   const lifetimes = { acceptSeconds: ACCEPT_SECONDS, enforceSeconds: deps.installation.outageBudgetMs / 1000 }
   const mailing = createMailing({ ...deps, lifetimes })
-  const context: Context = { ...deps, lifetimes, mailing }
+  const rounds = createRounds()
+  const context: Context = { ...deps, lifetimes, mailing, rounds }
   const updateFleetOnce = coalesced(() => updateFleet(context))
   const clockForward = () => deps.database.read(() => assertClockForward(deps.now()))
   return {
@@ -88,19 +87,23 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       await clockForward()
       const fleet = await deps.database.read(fleetRow)
       if (fleet !== undefined) await mailing.document(fleet)
-      await inBatches(await deps.database.read(agentMarks), async ({ instance_id }) => {
-        const row = await deps.database.read(() => agentRow(instance_id))
-        if (row !== undefined) await mailing.document(row)
-      })
+      await rounds.run(async () =>
+        inBatches(await deps.database.read(agentMarks), async ({ instance_id }) => {
+          const row = await deps.database.read(() => agentRow(instance_id))
+          if (row !== undefined) await mailing.document(row)
+        }),
+      )
+      await dropRetired(context)
     },
     async refreshFleet() {
       await clockForward()
       const row = await deps.database.read(fleetRow)
       if (row !== undefined) await mailing.refresh(row)
+      await dropRetired(context) // those that the broker did not confirm
     },
     async refreshAgents() {
       await clockForward()
-      await inBatches(await deps.database.read(agentMarks), mailing.refresh)
+      await rounds.run(async () => inBatches(await deps.database.read(agentMarks), mailing.refresh))
     },
     async pull(instance, held) {
       const { fleet, agent } = await deps.database.read(function* () {
@@ -119,6 +122,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
 interface Context extends PublisherDeps {
   readonly lifetimes: Lifetimes
   readonly mailing: Mailing
+  readonly rounds: Rounds
 }
 
 async function partOf(row: StateRow, held: string | undefined, context: Context) {
@@ -127,7 +131,9 @@ async function partOf(row: StateRow, held: string | undefined, context: Context)
 }
 
 async function update(context: Context, fleet: () => Promise<void>): Promise<void> {
-  const outcomes = await Promise.allSettled([fleet(), updateAgents(context), dropRetired(context)])
+  const outcomes = await Promise.allSettled([fleet(), updateAgents(context)])
+  // After the documents: one of an instance that was retired meanwhile must not come behind its clearing.
+  outcomes.push(...(await Promise.allSettled([dropRetired(context)])))
   const failures = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))
   if (failures.length === 1) throw failures[0]
   if (failures.length > 1) throw new AggregateError(failures, `${failures.length} parts of the state were not made`)
@@ -199,15 +205,6 @@ async function updateAgent(
   return true
 }
 
-/** Nothing of an instance that is not registered any more stays where it could be fetched. */
-async function dropRetired({ database, mailing }: Context): Promise<void> {
-  for (const instance of await database.runUnit(dropRetiredDocuments)) {
-    const { state, refresh } = instanceTopics(instance).down
-    await mailing.clear(state)
-    await mailing.clear(refresh)
-  }
-}
-
 function inputsOf(
   policy: PolicyInForce,
   services: readonly ServiceRow[],
@@ -236,14 +233,4 @@ function store(document: Signed<StateDocument>, organization: string | null, con
     if (replaced) mailing.announce(row)
     return replaced
   })
-}
-
-/** Works on all, so many at a time; what fails is thrown when the others are done. */
-async function inBatches<T>(all: readonly T[], work: (one: T) => Promise<unknown>): Promise<void> {
-  const failures: unknown[] = []
-  for (let at = 0; at < all.length; at += BATCH) {
-    const outcomes = await Promise.allSettled(all.slice(at, at + BATCH).map(work))
-    failures.push(...outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : [])))
-  }
-  if (failures.length > 0) throw new AggregateError(failures, `${failures.length} of ${all.length} failed`)
 }

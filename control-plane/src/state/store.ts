@@ -39,9 +39,16 @@ export function* agentRow(instanceId: string): Unit<StateRow | undefined> {
   )
 }
 
-/** Without the documents themselves, which may be large. */
+/** Of the instances that are registered; without the documents themselves, which may be large. */
 export function* agentMarks(): Unit<readonly StateMark[]> {
-  return yield* many(query.selectFrom('state_documents').select(MARK).where('kind', '=', 'agent').limit(20_000))
+  return yield* many(
+    query
+      .selectFrom('state_documents')
+      .select(MARK)
+      .where('kind', '=', 'agent')
+      .where('instance_id', 'in', ACTIVE)
+      .limit(20_000),
+  )
 }
 
 /** Replaces the document of an addressee, by compare-and-swap on the generation. False when another was faster. */
@@ -62,17 +69,24 @@ export function* replaceDocument(row: StateRow, organization: string | null): Un
   return changed === 1
 }
 
-/** Documents of instances that are not registered any more: nobody is to get them. Answers whose they were. */
-export function* dropRetiredDocuments(): Unit<readonly string[]> {
-  const dropped = yield* many(
+/** Instances that are not registered any more and whose document is there still. */
+export function* retiredHolders(): Unit<readonly string[]> {
+  const retired = yield* many(
     query
-      .deleteFrom('state_documents')
+      .selectFrom('state_documents')
+      .select('instance_id')
       .where('kind', '=', 'agent')
-      .where('instance_id', 'not in', query.selectFrom('agents').select('instance_id').where('state', '=', 'active'))
-      .returning('instance_id'),
+      .where('instance_id', 'not in', ACTIVE)
+      .limit(20_000),
   )
-  return dropped.map((row) => row.instance_id)
+  return retired.map((row) => row.instance_id)
 }
+
+export function* dropDocument(instanceId: string): Unit<void> {
+  yield* change(query.deleteFrom('state_documents').where('kind', '=', 'agent').where('instance_id', '=', instanceId))
+}
+
+const ACTIVE = query.selectFrom('agents').select('instance_id').where('state', '=', 'active')
 
 /** When the newest audit entry was made: what is signed now is not older. */
 export function* lastRecorded(): Unit<string | undefined> {
