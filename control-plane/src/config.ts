@@ -1,3 +1,4 @@
+import { brokerAddress } from '@vcc/mesh'
 import { CLOSED, type Command, type Config, DurationField, readYamlConfig, SecretFileField } from '@vcc/runtime'
 import { Type } from 'typebox'
 import type { ListenAddress } from './tls/listen.ts'
@@ -35,7 +36,7 @@ export const ConfigShape = Type.Object(
       {
         ui: listen('0.0.0.0:8443', 'UI and API without client certificates; before OIDC only health and OpenAPI.'),
         agents: listen('0.0.0.0:8444', 'API for agents and holders of client certificates.'),
-        broker: listen('0.0.0.0:8883', 'Embedded MQTT broker (MQTTS).'),
+        broker: listen('0.0.0.0:8883', 'Embedded MQTT broker (MQTTS); not used with an external one.'),
         metrics: listen(
           '127.0.0.1:9460',
           '/metrics for Prometheus, /live and /ready, plain HTTP; keep it on localhost.',
@@ -53,8 +54,32 @@ export const ConfigShape = Type.Object(
         broker: Type.Array(Type.String({ pattern: '^mqtts://[!-~]{1,290}$', patternHint: 'an mqtts:// URL' }), {
           default: [],
           maxItems: 16,
-          description: 'URLs under which agents reach the broker. Default: mqtts://control.<domain>:<port>.',
+          description:
+            'URLs under which agents reach the broker. Default: `broker.external.url`, or mqtts://control.<domain>:<port>.',
         }),
+      },
+      { ...CLOSED, default: {} },
+    ),
+    broker: Type.Object(
+      {
+        external: Type.Optional(
+          Type.Object(
+            {
+              url: Type.String({
+                pattern: '^mqtts://(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9.-]{1,253})(:\\d{1,5})?$',
+                patternHint: 'mqtts://host:port, as in mqtts://broker.example.org:8883',
+                description: 'Where the control plane reaches it.',
+              }),
+              folder: Type.String({
+                pattern: '^/.{1,4000}$',
+                patternHint: 'an absolute path',
+                description:
+                  'Folder, mode 0700, of its certificate: `broker.pem` with its key, or `broker.crt` where a `broker.csr` lies there. `vcc-control broker-config` adds the rest of what Mosquitto needs.',
+              }),
+            },
+            { ...CLOSED, description: 'A broker that somebody else runs, in place of the embedded one.' },
+          ),
+        ),
       },
       { ...CLOSED, default: {} },
     ),
@@ -94,7 +119,13 @@ export function configOption(command: Command): Command {
 
 /** @throws {ConfigError} with every problem at once. */
 export function readControlConfig(path: string): Promise<ControlConfig> {
-  return readYamlConfig(path, ConfigShape, { env: CONFIG_ENVIRONMENT })
+  return readYamlConfig(path, ConfigShape, {
+    env: CONFIG_ENVIRONMENT,
+    check: ({ broker }, report) => {
+      if (broker.external === undefined || brokerAddress(broker.external.url) !== undefined) return
+      report('broker.external.url', 'this is no address', 'mqtts://host:port, as in mqtts://broker.example.org:8883')
+    },
+  })
 }
 
 /** The pattern of the field let nothing else through. */

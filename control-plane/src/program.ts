@@ -16,6 +16,7 @@ import {
 import { AuditError } from './audit/entry.ts'
 import { addAudit } from './audit-commands.ts'
 import { openAuthorities } from './authority/authority.ts'
+import { addBrokerConfig } from './broker-commands.ts'
 import { configOption, readControlConfig } from './config.ts'
 import { DatabaseError } from './database/errors.ts'
 import { openForReading } from './database/open.ts'
@@ -38,6 +39,7 @@ export function program(): Command {
   addRun(root)
   addAudit(root)
   addFingerprint(root)
+  addBrokerConfig(root)
   return root
 }
 

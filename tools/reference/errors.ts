@@ -1,6 +1,6 @@
 import { AGENT_FAILURES, PROXY_REFUSALS } from '@vcc/agent'
 import { PROBLEMS } from '@vcc/api'
-import { DATABASE_FAILURES } from '@vcc/control-plane'
+import { BROKER_FAILURES, DATABASE_FAILURES } from '@vcc/control-plane'
 import { KEY_FAILURES } from '@vcc/keys'
 import { MESH_FAILURES } from '@vcc/mesh'
 import { DENIALS, PROBLEMS as MATRIX_PROBLEMS, POLICY_FAILURES } from '@vcc/policy'
@@ -87,6 +87,12 @@ const ERROR_TABLES: readonly ErrorTable[] = [
     package: '@vcc/keys',
     seenBy: 'Operators of the control plane: keys and the key store.',
     codes: meaning(KEY_FAILURES),
+  },
+  {
+    error: 'BrokerError',
+    package: '@vcc/control-plane',
+    seenBy: 'Operators of the control plane, in its log: the certificate of an external broker.',
+    codes: meaning(BROKER_FAILURES),
   },
   {
     error: 'RuntimeError',

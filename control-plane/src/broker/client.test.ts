@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { createAuthenticator } from '../http/authenticate.ts'
 import { issueIdentities } from '../run/identities.ts'
 import { testInstallation } from '../testing/installation.ts'
+import { issueIdentity } from '../tls/identity.ts'
 import { peerChain } from '../tls/peer.ts'
 import { connectBroker } from './client.ts'
 import { startEmbeddedBroker } from './embedded.ts'
@@ -14,15 +15,15 @@ async function connected() {
   const place = resources.use(await testInstallation())
   const identities = await issueIdentities(place)
   const root = place.authorities.root('mesh-root').certificate
-  const brokerTls = () => {
-    const { key, cert } = identities.broker()
+  const brokerTls = async () => {
+    const { key, cert } = await issueIdentity('broker', place)
     return { key, cert, ca: encodePem('CERTIFICATE', root.der) }
   }
   const shown: string[] = []
   const { mqttClientIdOf } = createAuthenticator(place)
   let isWithdrawn = false
   const broker = resources.use(
-    await startEmbeddedBroker({ host: '127.0.0.1', port: 0 }, brokerTls(), {
+    await startEmbeddedBroker({ host: '127.0.0.1', port: 0 }, await brokerTls(), {
       clientIdOf: async (socket) => {
         shown.push(Buffer.from(peerChain(socket)[0] ?? []).toString('hex'))
         return isWithdrawn ? undefined : mqttClientIdOf(socket)
@@ -72,7 +73,7 @@ test('after a renewal the control plane is back with its new certificate, at a b
   await using at = await connected()
   expect(at.shown.at(-1)).toBe(leafOf(at.identities.control().cert))
   await at.identities.renew()
-  at.broker.renewIdentity(at.brokerTls())
+  at.broker.renewIdentity(await at.brokerTls())
   at.client.reconnect()
   await expect.poll(() => at.seen.connects).toBe(2)
   expect(at.shown.at(-1)).toBe(leafOf(at.identities.control().cert))

@@ -1,7 +1,10 @@
+import type { TLSSocket } from 'node:tls'
 import { CONTROL_CLIENT_ID, CONTROL_FILTERS, connectPeer, type ExpectedPeer, type PeerAddress } from '@vcc/mesh'
 import { backoffMs } from '@vcc/runtime'
+import { decodeCertificate } from '@vcc/x509'
 import { type IClientOptions, MqttClient } from 'mqtt'
 import type { TlsIdentity } from '../tls/identity.ts'
+import { peerChain } from '../tls/peer.ts'
 
 export interface BrokerClientOptions {
   readonly address: PeerAddress
@@ -9,7 +12,8 @@ export interface BrokerClientOptions {
   readonly identity: () => Pick<TlsIdentity, 'context'>
   readonly broker: ExpectedPeer
   readonly onMessage: (topic: string, payload: Uint8Array) => void
-  readonly onConnect: () => void
+  /** With the end of the certificate that the broker served. */
+  readonly onConnect: (certificateEnds: Date) => void
   readonly onDisconnect: () => void
 }
 
@@ -45,17 +49,15 @@ export function connectBroker(options: BrokerClientOptions): BrokerClient {
   let retry: NodeJS.Timeout | undefined
 
   const open = () => {
-    const opened = new MqttClient(
-      () => connectPeer(options.address, options.identity().context, options.broker),
-      SETTINGS,
-    )
+    const socket = connectPeer(options.address, options.identity().context, options.broker)
+    const opened = new MqttClient(() => socket, SETTINGS)
     client = opened
     opened.on('connect', () => {
       opened.subscribeAsync([...CONTROL_FILTERS], { qos: 1 }).then(
         () => {
           failures = 0
           isReady = true
-          options.onConnect()
+          options.onConnect(certificateEnd(socket))
         },
         () => opened.end(true),
       )
@@ -88,6 +90,13 @@ export function connectBroker(options: BrokerClientOptions): BrokerClient {
       await client?.endAsync(true)
     },
   }
+}
+
+/** The peer was verified by it. */
+function certificateEnd(socket: TLSSocket): Date {
+  const [leaf] = peerChain(socket)
+  if (leaf === undefined) throw new TypeError('a broker without a certificate was let through')
+  return decodeCertificate(leaf).notAfter
 }
 
 const isDone = () => true

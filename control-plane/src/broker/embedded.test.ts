@@ -82,7 +82,7 @@ describe('who may connect', () => {
       eku: ekuOid('1.3.6.1.4.1.55555', 'broker'),
       now: () => new Date(),
     }
-    const address = { host: '127.0.0.1', port: Number(place.ports.broker) }
+    const address = { host: '127.0.0.1', port: place.brokerPort }
     const socket = connectPeer(address, clientContext(place.root, undefined), expected)
     socket.on('error', () => {})
     await new Promise((resolve) => socket.once('close', resolve))
@@ -90,7 +90,7 @@ describe('who may connect', () => {
   })
 
   test('what speaks no TLS is ended', async () => {
-    const socket = connect({ host: '127.0.0.1', port: Number(place.ports.broker) })
+    const socket = connect({ host: '127.0.0.1', port: place.brokerPort })
     socket.on('error', () => {})
     socket.write(Buffer.from([0x10, 0xff, 0xff, 0xff, 0x7f]))
     await new Promise((resolve) => socket.once('close', resolve))

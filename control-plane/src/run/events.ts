@@ -21,8 +21,17 @@ export const controlEvents = defineEvents({
   state_failed: event('error', 'signed state could not be brought up to date'),
   message_refused: event<{ instance: string; kind: string; code: string }>('warn', 'message of an agent refused'),
   message_failed: event<{ instance: string; kind: string }>('error', 'message of an agent could not be worked on'),
-  broker_connected: event('info', 'connected to the broker'),
+  broker_connected: event<{ certificateEnds: string }>('info', 'connected to the broker'),
   broker_disconnected: event('warn', 'the broker is away'),
+  broker_certificate_old: event<{ certificateEnds: string }>(
+    'warn',
+    'the external broker does not serve the certificate it was given: it has to be told to read it',
+  ),
+  broker_certificate_written: event<{ file: string; serialHex: string }>(
+    'info',
+    'certificate of the external broker written',
+  ),
+  broker_files_failed: event<{ folder: string }>('error', 'the certificate of the external broker is not in its place'),
   broker_client_connected: event<{ clientId: string }>('debug', 'client connected to the embedded broker'),
   broker_client_disconnected: event<{ clientId: string }>('debug', 'client left the embedded broker'),
   broker_client_refused: event<{ clientId: string; why: string }>('warn', 'the embedded broker refused a client'),

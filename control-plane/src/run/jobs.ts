@@ -1,6 +1,6 @@
 import { createSchedule, every, readKeyFile } from '@vcc/runtime'
+import type { Broker } from '../broker/broker.ts'
 import type { BrokerClient } from '../broker/client.ts'
-import type { EmbeddedBroker } from '../broker/embedded.ts'
 import { dropExpiredKeys } from '../certificates/idempotency.ts'
 import type { ControlConfig } from '../config.ts'
 import { DatabaseError } from '../database/errors.ts'
@@ -11,7 +11,6 @@ import type { Core } from './core.ts'
 import type { ControlEvents } from './events.ts'
 import type { Identities } from './identities.ts'
 import type { Listeners } from './listeners.ts'
-import { brokerTls } from './messaging.ts'
 import type { Steering } from './steering.ts'
 
 export interface JobDeps {
@@ -19,7 +18,7 @@ export interface JobDeps {
   readonly core: Core
   readonly identities: Identities
   readonly listeners: Listeners
-  readonly broker: EmbeddedBroker
+  readonly broker: Broker
   readonly brokerClient: BrokerClient
   readonly steering: Steering
   readonly events: ControlEvents
@@ -39,7 +38,7 @@ export function scheduleJobs(deps: JobDeps): AsyncDisposable {
     ['agent refreshes', 3600, () => steering.publisher.refreshAgents()],
     ['state that could not be made', 15, () => steering.catchUp()],
     ['abandoned intents', 30, () => resolveAbandoned({ before: now() }, core)],
-    ['connections to the broker', 30, () => deps.broker.review()],
+    ['broker', 30, () => deps.broker.tend()],
     ['idempotency keys', 3600, () => database.runUnit(() => dropExpiredKeys(now()))],
     ['listener certificates', DAY_SECONDS, () => renewIdentities(deps)],
   ]
@@ -76,11 +75,13 @@ async function checkDatabase({ config, core: { database } }: JobDeps, signal: Ab
   }
 }
 
-async function renewIdentities({ core, identities, listeners, broker, brokerClient, events }: JobDeps): Promise<void> {
+async function renewIdentities({ identities, listeners, broker, brokerClient, events }: JobDeps): Promise<void> {
   await identities.renew()
   listeners.renewIdentity()
-  broker.renewIdentity(brokerTls(core, identities))
-  brokerClient.reconnect()
   events.identity_renewed({ kind: 'control', serialHex: identities.control().certificate.serialHex })
-  events.identity_renewed({ kind: 'broker', serialHex: identities.broker().certificate.serialHex })
+  try {
+    await broker.renewCertificate()
+  } finally {
+    brokerClient.reconnect()
+  }
 }

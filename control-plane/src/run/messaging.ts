@@ -1,39 +1,19 @@
-import { ekuOid, encodePem } from '@vcc/x509'
+import type { PeerAddress } from '@vcc/mesh'
+import { ekuOid } from '@vcc/x509'
 import { type BrokerClient, connectBroker } from '../broker/client.ts'
-import { type EmbeddedBroker, startEmbeddedBroker } from '../broker/embedded.ts'
-import { type ControlConfig, listenAddress } from '../config.ts'
-import type { Authenticator } from '../http/authenticate.ts'
 import type { Core } from './core.ts'
 import type { ControlEvents } from './events.ts'
 import type { Identities } from './identities.ts'
 import type { ControlMetrics } from './metrics.ts'
 
-/** The embedded broker. */
-export async function startBroker(
-  config: ControlConfig,
-  core: Core,
-  deps: { identities: Identities; authenticator: Authenticator; events: ControlEvents },
-): Promise<EmbeddedBroker> {
-  const { events } = deps
-  return startEmbeddedBroker(listenAddress(config.listen.broker), brokerTls(core, deps.identities), {
-    clientIdOf: deps.authenticator.mqttClientIdOf,
-    events: {
-      connected: (clientId) => events.broker_client_connected({ clientId }),
-      disconnected: (clientId) => events.broker_client_disconnected({ clientId }),
-      refused: (clientId, why) => events.broker_client_refused({ clientId, why }),
-      failed: (error) => events.broker_failed({}, error),
-    },
-  })
+export interface Messaging extends BrokerClient {
+  /** End of the certificate that the broker served when it was last connected to. */
+  readonly certificateEnds: () => Date | undefined
 }
 
-export function brokerTls(core: Core, identities: Identities) {
-  const { key, cert } = identities.broker()
-  return { key, cert, ca: encodePem('CERTIFICATE', core.authorities.root('mesh-root').certificate.der) }
-}
-
-/** The control plane as a client of it. */
+/** The control plane as a client of the broker, whichever it is. */
 export function joinBroker(
-  port: number,
+  address: PeerAddress,
   core: Core,
   deps: {
     identities: Identities
@@ -43,11 +23,12 @@ export function joinBroker(
     events: ControlEvents
     metrics: ControlMetrics
   },
-): BrokerClient {
+): Messaging {
   const { installation, authorities, now } = core
   const { events, metrics } = deps
-  return connectBroker({
-    address: { host: '127.0.0.1', port },
+  let certificateEnds: Date | undefined
+  const client = connectBroker({
+    address,
     identity: deps.identities.control,
     broker: {
       root: authorities.root('mesh-root').certificate,
@@ -56,9 +37,13 @@ export function joinBroker(
       now,
     },
     onMessage: deps.onMessage,
-    onConnect: () => {
+    onConnect: (served) => {
+      certificateEnds = served
       metrics.vcc_broker_connected.set({}, 1)
-      events.broker_connected({})
+      events.broker_connected({ certificateEnds: served.toISOString() })
+      if (served.getTime() - now().getTime() < YOUNG_MS) {
+        events.broker_certificate_old({ certificateEnds: served.toISOString() })
+      }
       deps.onConnect().catch((error: unknown) => events.state_failed({}, error))
     },
     onDisconnect: () => {
@@ -66,4 +51,12 @@ export function joinBroker(
       if (!deps.isStopping()) events.broker_disconnected({})
     },
   })
+  return {
+    ...client,
+    certificateEnds: () => certificateEnds,
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+  }
 }
+
+/** What a broker that takes up each daily renewal of its week has left at least. */
+const YOUNG_MS = 5 * 86_400_000

@@ -7,6 +7,7 @@ import { isConnected } from '../registry/view.ts'
 import { listenOn } from '../tls/listen.ts'
 import type { Core } from './core.ts'
 import type { Identities } from './identities.ts'
+import type { Messaging } from './messaging.ts'
 import type { ControlMetrics } from './metrics.ts'
 import type { Steering } from './steering.ts'
 
@@ -15,7 +16,7 @@ export interface ObservationDeps {
   readonly identities: Identities
   readonly steering: Steering
   readonly metrics: ControlMetrics
-  readonly brokerConnected: () => boolean
+  readonly brokerClient: Messaging
 }
 
 /** `/metrics`, `/live`, and `/ready` with every reason why not. For this machine only. */
@@ -38,17 +39,17 @@ export async function serveObservation(config: ControlConfig, deps: ObservationD
   return { [Symbol.asyncDispose]: () => closed(server) }
 }
 
-function ready(response: ServerResponse, { core, brokerConnected }: ObservationDeps): void {
+function ready(response: ServerResponse, { core, brokerClient }: ObservationDeps): void {
   const reasons = [
     ...(core.database.broken.aborted ? [(core.database.broken.reason as DatabaseError).code] : []),
-    ...(brokerConnected() ? [] : ['broker_disconnected']),
+    ...(brokerClient.isConnected() ? [] : ['broker_disconnected']),
   ]
   const status = reasons.length === 0 ? 'ready' : 'not ready'
   answer(response, reasons.length === 0 ? 200 : 503, { status, reasons })
 }
 
 /** Gauges are read when somebody asks. */
-async function metricsText({ core, identities, steering, metrics }: ObservationDeps): Promise<string> {
+async function metricsText({ core, identities, steering, metrics, brokerClient }: ObservationDeps): Promise<string> {
   const at = core.now()
   const instances = await core.database.read(() => activeInstances(core.installation.homeOrganization))
   const connected = instances.filter((one) => isConnected(one, epochSeconds(at))).length
@@ -57,11 +58,12 @@ async function metricsText({ core, identities, steering, metrics }: ObservationD
   metrics.vcc_policy_version.set({}, steering.policyInForce()?.version ?? 0)
   const ends = [
     ['control', identities.control().certificate.notAfter],
-    ['broker', identities.broker().certificate.notAfter],
+    ['broker', brokerClient.certificateEnds()],
     ['state', identities.signer.notAfter ?? at],
     ...core.authorities.all().map((one) => [one.name, one.certificate.notAfter] as const),
   ] as const
   for (const [name, notAfter] of ends) {
+    if (notAfter === undefined) continue // no broker was met yet
     metrics.cert_expiry_days.set({ name }, (notAfter.getTime() - at.getTime()) / DAY_MS)
   }
   return metrics.text()

@@ -8,13 +8,14 @@ import { rateLimit } from '../rate-limit.ts'
 import { builtinTemplates } from '../templates/template.ts'
 import { VERSION } from '../version.ts'
 import { auditDenied } from './audit.ts'
+import { openBroker } from './broker.ts'
 import { type Core, openCore } from './core.ts'
 import { type ControlEvents, controlEvents } from './events.ts'
 import { handlersOf } from './handlers.ts'
 import { issueIdentities } from './identities.ts'
 import { scheduleJobs } from './jobs.ts'
 import { bindListeners } from './listeners.ts'
-import { joinBroker, startBroker } from './messaging.ts'
+import { joinBroker } from './messaging.ts'
 import { CONTROL_METRICS, type ControlMetrics } from './metrics.ts'
 import { serveObservation } from './observation.ts'
 import { createSteering } from './steering.ts'
@@ -43,14 +44,15 @@ export async function startControlPlane(
   const { core, orphans } = await openCore(config, resources, { events, metrics })
   const identities = await issueIdentities(core)
   const authenticator = createAuthenticator(core)
-  const broker = resources.use(await startBroker(config, core, { identities, authenticator, events }))
+  const broker = resources.use(await openBroker(config, core, { authenticator, events }))
   const listeners = await bindListeners(config, identities, core, resources)
 
   const host = `control.${core.installation.domain}`
   const { advertise } = config
+  const brokerUrl = config.broker.external?.url ?? `mqtts://${host}:${broker.address.port}`
   const endpoints = {
     api: advertise.api.length > 0 ? advertise.api : [`https://${host}:${listeners.agentsPort}`],
-    broker: advertise.broker.length > 0 ? advertise.broker : [`mqtts://${host}:${broker.port}`],
+    broker: advertise.broker.length > 0 ? advertise.broker : [brokerUrl],
   }
   const brokerConnected = () => brokerClient.isConnected()
   const publish: BrokerClient['publish'] = (...message) => brokerClient.publish(...message)
@@ -74,7 +76,7 @@ export async function startControlPlane(
     },
   })
   const brokerClient = resources.use(
-    joinBroker(broker.port, core, {
+    joinBroker(broker.address, core, {
       identities,
       onMessage: (topic, payload) => void inbox.fromBroker(topic, payload),
       onConnect: steering.publisher.republish,
@@ -98,9 +100,9 @@ export async function startControlPlane(
     events: appEvents(core, events, metrics),
   })
   resources.use(scheduleJobs({ config, core, identities, listeners, broker, brokerClient, steering, events }))
-  resources.use(await serveObservation(config, { core, identities, steering, metrics, brokerConnected }))
+  resources.use(await serveObservation(config, { core, identities, steering, metrics, brokerClient }))
   const { agentsPort, uiPort } = listeners
-  return { version: VERSION, agents: String(agentsPort), ui: String(uiPort), broker: String(broker.port), orphans }
+  return { version: VERSION, agents: String(agentsPort), ui: String(uiPort), broker: brokerUrl, orphans }
 }
 
 /** Of one network: a fleet behind one address may come back at once. */

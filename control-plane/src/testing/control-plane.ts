@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type ApiClient, apiClient } from '@vcc/api'
 import { memorySigner } from '@vcc/keys'
 import {
+  brokerAddress,
   clientContext,
   connectPeer,
   type ExpectedPeer,
@@ -52,6 +53,7 @@ export async function testControlPlane() {
   const resources = new AsyncDisposableStack()
   const events = controlEvents(createLogger({ name: 'test', level: 'error' }))
   const ports = await startControlPlane(config, events, { signal: stop.signal, resources })
+  const brokerPort = brokerAddress(ports.broker)?.port ?? 0
 
   const api = resources.use(clients(`https://127.0.0.1:${ports.agents}`))
   const root = await rootOf(api.unverified)
@@ -69,6 +71,7 @@ export async function testControlPlane() {
   return {
     config,
     ports,
+    brokerPort,
     root,
     admin,
     as,
@@ -90,7 +93,7 @@ export async function testControlPlane() {
     /** An MQTT client that never reconnects. */
     mqtt(who: Credentials, clientId: string, settings: object = {}): MqttClient {
       const context = clientContext(root, who)
-      const address = { host: '127.0.0.1', port: Number(ports.broker) }
+      const address = { host: '127.0.0.1', port: brokerPort }
       return new MqttClient(() => connectPeer(address, context, expected('broker')), {
         protocolVersion: 4,
         clientId,

@@ -1,7 +1,7 @@
 import type { SecureContext } from 'node:tls'
 import { type MemorySigner, memorySigner } from '@vcc/keys'
 import { clientContext } from '@vcc/mesh'
-import { type Certificate, encodeName, encodePem } from '@vcc/x509'
+import { type Certificate, encodeName, encodePem, type PublicKey } from '@vcc/x509'
 import type { Authorities } from '../authority/authority.ts'
 import type { Installation } from '../installation/installation.ts'
 import { type IssueDeps, issue } from '../issuance/issue.ts'
@@ -26,18 +26,27 @@ const KINDS = {
 const VALIDITY_MS = 7 * 86_400_000
 const BACKDATE_MS = 300_000
 
-export interface IdentityIssuer {
+export type IdentityDeps = Omit<IssueDeps, 'installation'> & {
   readonly authorities: Authorities
   readonly installation: Installation
 }
 
 /** A new key and its certificate of the Control CA, issued like every other. */
-export async function issueIdentity(
+export async function issueIdentity(kind: keyof typeof KINDS, deps: IdentityDeps): Promise<TlsIdentity> {
+  const signer: MemorySigner = await memorySigner(KINDS[kind].keyPurpose, 'P-256')
+  const { certificate, cert } = await certifyIdentity(kind, signer.publicKey, deps)
+  const key = signer.privateKeyPem()
+  const root = deps.authorities.root('mesh-root').certificate
+  return { key, cert, certificate, context: clientContext(root, { keyPem: key, chainPem: cert }) }
+}
+
+/** The certificate of such an identity for a key that is held elsewhere. */
+export async function certifyIdentity(
   kind: keyof typeof KINDS,
-  deps: Omit<IssueDeps, 'installation'> & IdentityIssuer,
-): Promise<TlsIdentity> {
-  const { profile, purpose, keyPurpose } = KINDS[kind]
-  const signer: MemorySigner = await memorySigner(keyPurpose, 'P-256')
+  publicKey: PublicKey,
+  deps: IdentityDeps,
+): Promise<Pick<TlsIdentity, 'cert' | 'certificate'>> {
+  const { profile, purpose } = KINDS[kind]
   const issuer = deps.authorities.issuing('control-ca')
   const startMs = Math.floor(deps.now().getTime() / 1000) * 1000 - BACKDATE_MS
   const { certificate } = await issue(
@@ -45,7 +54,7 @@ export async function issueIdentity(
       issuer,
       profile,
       subject: encodeName([{ type: 'CN', value: kind }]),
-      publicKey: signer.publicKey,
+      publicKey,
       notBefore: new Date(startMs),
       notAfter: new Date(Math.min(startMs + BACKDATE_MS + VALIDITY_MS, issuer.certificate.notAfter.getTime())),
       uris: [`spiffe://${deps.installation.trustDomain}/${kind}`],
@@ -65,9 +74,6 @@ export async function issueIdentity(
     },
     deps,
   )
-  const chain = [certificate, issuer.certificate]
-  const key = signer.privateKeyPem()
-  const cert = chain.map((one) => encodePem('CERTIFICATE', one.der)).join('')
-  const root = deps.authorities.root('mesh-root').certificate
-  return { key, cert, certificate, context: clientContext(root, { keyPem: key, chainPem: cert }) }
+  const cert = [certificate, issuer.certificate].map((one) => encodePem('CERTIFICATE', one.der)).join('')
+  return { certificate, cert }
 }
