@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type BrokerStarter, brokerOfRun } from './mosquitto.ts'
 import { NODE, VCC_CONTROL, VCC_PKI } from './paths.ts'
 import { freePorts } from './ports.ts'
 import { eventually, type Finished, type RunningProcess, run, start } from './process.ts'
@@ -26,6 +27,8 @@ export interface ControlOptions {
   readonly advertise?: { readonly api: string; readonly broker: string }
   /** Where it listens; free ports otherwise. */
   readonly ports?: ControlPlane['ports']
+  /** Which broker; that of the run (`VCC_E2E_BROKER`) otherwise. An external one runs as long as the control plane. */
+  readonly broker?: BrokerStarter | 'embedded'
   readonly rootKey?: 'P-384' | 'RSA-4096'
   readonly initArgs?: readonly string[]
 }
@@ -42,6 +45,8 @@ export async function startControlPlane(folder: string, options: ControlOptions 
   }
   const configFile = join(folder, 'vcc-control.yml')
   const data = join(folder, 'data')
+  const startBroker = options.broker ?? brokerOfRun()
+  const brokerFolder = join(folder, 'broker')
   const advertise = options.advertise ?? { api: `https://127.0.0.1:${agents}`, broker: `mqtts://127.0.0.1:${broker}` }
   await writeFile(
     configFile,
@@ -58,6 +63,9 @@ export async function startControlPlane(folder: string, options: ControlOptions 
       'advertise:',
       `  api: ["${advertise.api}"]`,
       `  broker: ["${advertise.broker}"]`,
+      ...(startBroker === 'embedded'
+        ? []
+        : ['broker:', `  external: { url: "mqtts://127.0.0.1:${broker}", folder: "${brokerFolder}" }`]),
       '',
     ].join('\n'),
   )
@@ -76,6 +84,8 @@ export async function startControlPlane(folder: string, options: ControlOptions 
   const startProcess = () =>
     start({ name: 'vcc-control', command: NODE, args: [VCC_CONTROL, 'run', '--config', configFile], logFile })
   let process = startProcess()
+  const external =
+    startBroker === 'embedded' ? undefined : await startBroker({ folder: brokerFolder, port: broker, control })
   const ready = () =>
     eventually('vcc-control serves', () => {
       if (process.hasExited()) throw new Error(`vcc-control ended: ${process.output()}`)
@@ -115,6 +125,7 @@ export async function startControlPlane(folder: string, options: ControlOptions 
       JSON.parse(succeeded(await pki(...args, '--format', 'json')).stdout) as Record<string, unknown>,
     async [Symbol.asyncDispose]() {
       await process.stop()
+      await external?.[Symbol.asyncDispose]()
     },
   }
 }
