@@ -32,6 +32,8 @@ export interface ProxyLimits {
   readonly maxConnections: number
   readonly maxHandshakes: number
   readonly maxHandshakesPerAddress: number
+  /** Connections to one address that are being dialled; far less than another agent takes from one address. */
+  readonly maxDials: number
   /** HTTP: a request head must be complete after this. */
   readonly headMs: number
   readonly maxHeadBytes: number
@@ -43,8 +45,9 @@ export interface ProxyLimits {
   readonly localKeepAliveMs: number
   /** HTTP: idle connections to other agents; shorter than `keepAliveMs`. */
   readonly meshKeepAliveMs: number
-  /** HTTP: connections to one upstream, and requests that may wait for one. */
+  /** HTTP: connections to one upstream. */
   readonly maxLanes: number
+  /** Calls that may wait for a connection to one upstream, or for their turn to dial it. */
   readonly maxWaiting: number
 }
 
@@ -58,6 +61,7 @@ export const PROXY_LIMITS: ProxyLimits = {
   maxConnections: 10_000,
   maxHandshakes: 512,
   maxHandshakesPerAddress: 64,
+  maxDials: 8,
   headMs: 15_000,
   maxHeadBytes: 32_768,
   responseMs: 300_000,

@@ -4,6 +4,7 @@ import { createAddressBook } from './address-book.ts'
 import type { CloseRecord } from './close-record.ts'
 import { PROXY_LIMITS, type ProxyConfig } from './config.ts'
 import { createRegistry } from './connections.ts'
+import { createDialTurns } from './dial-turns.ts'
 import { createInbound, type Inbound } from './inbound.ts'
 import { createInboundHttp } from './inbound-http.ts'
 import { createNames } from './names.ts'
@@ -78,8 +79,13 @@ export function createDataPlane(config: ProxyConfig, deps: DataPlaneDeps): DataP
   })
   const addresses = createAddressBook(deps)
   const names = createNames({ now: deps.now, servers: config.nameServers })
+  const turns = createDialTurns({
+    atOnce: limits.maxDials,
+    maxWaiting: limits.maxWaiting,
+    waitMs: limits.connectMs + limits.handshakeMs,
+  })
   const newId = connectionIds()
-  const common = { ...deps, current, registry, addresses, names, limits, newId }
+  const common = { ...deps, current, registry, addresses, names, turns, limits, newId }
   const http = config.inbound && createInboundHttp(config.inbound.target, common)
   const inbound: Inbound | undefined =
     config.inbound && http && createInbound(config.inbound.listen, config.inbound.target, { ...common, http })

@@ -6,6 +6,7 @@ import type { AddressBook } from './address-book.ts'
 import type { ProxyLimits } from './config.ts'
 import type { Registry } from './connections.ts'
 import { awaitOk, connectionId, shakeHands } from './dial-handshake.ts'
+import { type DialTurn, type DialTurns, NoTurn } from './dial-turns.ts'
 import { createDialUnit, type DialingUnit, type DialUnit, refused } from './dial-unit.ts'
 import { ConnectTimeout, connectTo, ignore, resetSocket } from './endpoint.ts'
 import { connectExternal } from './external.ts'
@@ -36,6 +37,7 @@ export interface DialDeps {
   readonly current: () => Snapshot | undefined
   readonly names: Names
   readonly addresses: AddressBook
+  readonly turns: DialTurns
   readonly limits: ProxyLimits
   readonly metrics: ProxyMetrics
   readonly now: () => Date
@@ -121,9 +123,32 @@ async function attempt(
   signal: AbortSignal,
   deps: DialDeps,
 ): Promise<UpstreamConnection> {
+  const place = `${address.host}:${address.port}`
+  unit.begins({ id: upstream.id, address: place })
+  const turn = await deps.turns.take(place, signal).catch((cause: unknown) => {
+    if (cause instanceof NoTurn) throw refused({ code: 'upstream_busy', rule: 'limits', detail: cause.message }, unit)
+    throw refused({ code: 'upstream_timeout', rule: 'upstream', detail: String(cause) }, unit)
+  })
+  try {
+    return await dialInTurn(turn, unit, upstream, address, signal, deps)
+  } catch (error) {
+    if (error instanceof RefusedError && error.refusal.code === 'upstream_timeout') turn.giveUp(error)
+    throw error
+  } finally {
+    turn.end()
+  }
+}
+
+async function dialInTurn(
+  turn: DialTurn,
+  unit: DialingUnit,
+  upstream: Upstream,
+  address: Address,
+  signal: AbortSignal,
+  deps: DialDeps,
+): Promise<UpstreamConnection> {
   const snapshot = deps.current()
   if (snapshot === undefined) throw refused({ code: 'not_ready', rule: 'state' }, unit)
-  unit.begins({ id: upstream.id, address: `${address.host}:${address.port}` })
   const raw = await connectTo(
     { kind: 'tcp', host: address.host, port: address.port },
     deps.limits.connectMs,
@@ -152,6 +177,7 @@ async function attempt(
       deadlineMs: deps.limits.handshakeMs,
       metrics: deps.metrics,
     })
+    turn.end() // the service behind the other agent may take its time
     const permit = admitPeer(socket, snapshot, unit, deps)
     await awaitOk(socket, unit, signal, deps.limits.answerMs)
     const reset = () => resetBoth(socket, raw)
@@ -175,7 +201,7 @@ function admitPeer(socket: TLSSocket, snapshot: Snapshot, unit: DialingUnit, dep
 function isWorthAnother(error: RefusedError): boolean {
   const { code } = error.refusal
   if (error.side === 'callee') return CALLEE_UNABLE.has(code)
-  return !Object.hasOwn(DENIALS, code) && code !== 'state_expired' && code !== 'own_certificate_expired'
+  return !Object.hasOwn(DENIALS, code) && !OWN_FAULTS.has(code)
 }
 
 function abortReason(signal: AbortSignal, unit: Unit): RefusedError {
@@ -189,6 +215,12 @@ function resetBoth(socket: Duplex, raw: Socket): void {
   socket.destroy()
 }
 
+/** What has nothing to do with the address. */
+const OWN_FAULTS: ReadonlySet<string> = new Set<Refusal['code']>([
+  'state_expired',
+  'own_certificate_expired',
+  'upstream_busy',
+])
 /** What an agent says of itself, not of the caller: another instance may do better. */
 const CALLEE_UNABLE: ReadonlySet<string> = new Set<Refusal['code']>([
   'not_ready',
