@@ -16,6 +16,8 @@ export interface AgentOptions {
   readonly extra?: readonly string[]
   /** Where it finds the control plane; another address than the real one goes through a test's relay. */
   readonly controlUrl?: string
+  /** A command that becomes the agent, such as `prlimit --nofile=64`; it stands before the agent's own. */
+  readonly startedBy?: readonly string[]
 }
 
 export interface MeshAgent extends AsyncDisposable {
@@ -73,11 +75,12 @@ export async function joinAgent(control: ControlPlane, folder: string, options: 
   const cli = (...args: string[]) => run(NODE, [VCC_AGENT, ...args, '--config', configFile])
   succeeded(await cli('join', '--fingerprint', control.fingerprint, '--token-file', tokenFile))
 
+  const [command, ...args] = [...(options.startedBy ?? []), NODE]
   const begin = () =>
     start({
       name: `vcc-agent ${options.service}`,
-      command: NODE,
-      args: [VCC_AGENT, 'run', '--config', configFile],
+      command,
+      args: [...args, VCC_AGENT, 'run', '--config', configFile],
       logFile: join(folder, 'vcc-agent.log'),
     })
   let process: RunningProcess | undefined

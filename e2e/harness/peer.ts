@@ -1,4 +1,4 @@
-import { connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import { type ConnectionOptions, connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
 
 /** A certificate with its chain and key, PEM. */
 export interface Shown {
@@ -35,8 +35,47 @@ export async function greet(port: number, shown: Shown | undefined): Promise<Gre
   return { ...decode(bytes), protocol }
 }
 
+/** A connection to an agent's inbound port that stays open, as another agent keeps one. */
+export interface AgentConnection {
+  readonly socket: TLSSocket
+  /** As in a greeting; `closed` for whoever got nothing, in time or at all. */
+  readonly said: string
+  readonly isOver: () => boolean
+  /** Settles when the connection is closed, whoever did it. */
+  readonly over: Promise<void>
+}
+
+/** Shakes hands as an agent and waits for the answer, at most a minute. What comes after it is the caller's to read. */
+export async function openAsAgent(
+  port: number,
+  shown: Shown | undefined,
+  options: DialOptions = {},
+): Promise<AgentConnection> {
+  const socket = dialAsAgent(port, shown, options)
+  let bytes = Buffer.alloc(0)
+  let isOver = false
+  const over = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  socket.on('error', () => {}) // an end by reset is an end
+  socket.once('close', () => (isOver = true))
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const deadline = setTimeout(() => socket.destroy(), 60_000)
+  const read = (chunk: Buffer) => {
+    bytes = Buffer.concat([bytes, chunk])
+    if (decode(bytes).said !== 'closed') resolve()
+  }
+  socket.on('data', read)
+  await Promise.race([promise, over])
+  clearTimeout(deadline)
+  socket.off('data', read)
+  socket.resume()
+  return { socket, said: decode(bytes).said, isOver: () => isOver, over }
+}
+
+/** node:tls passes the address on to node:net, and does not say so in its type. */
+type DialOptions = ConnectionOptions & { readonly localAddress?: string }
+
 /** A TLS connection with the protocol of agents, to whoever answers. */
-function dialAsAgent(port: number, shown: Shown | undefined): TLSSocket {
+function dialAsAgent(port: number, shown: Shown | undefined, options: DialOptions = {}): TLSSocket {
   return connect({
     host: '127.0.0.1',
     port,
@@ -45,6 +84,7 @@ function dialAsAgent(port: number, shown: Shown | undefined): TLSSocket {
     checkServerIdentity: () => undefined,
     minVersion: 'TLSv1.3',
     ...(shown === undefined ? {} : { key: shown.keyPem, cert: shown.chainPem }),
+    ...options,
   })
 }
 
