@@ -5,17 +5,23 @@ MAKEFLAGS += --no-print-directory
 help: ## this list
 	@echo 'VCC-PKI: a service mesh with its own PKI.'
 	@echo
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1\t\2/p' Makefile
 
 demo: setup ## the mesh at work, in about two minutes; KEEP=1 leaves it running to try out
 	@node e2e/demo/main.ts $(if $(KEEP),--keep)
 
-test: ## all tests; the last line is the total; ONLY=check|unit|e2e runs a part
+test: ## all tests; the last line is the total; ONLY=check|unit|e2e|interop runs a part
 	@tools/setup.sh || { echo '0 passed, 1 failed'; exit 1; }
 	@ONLY='$(ONLY)' node tools/test.ts
 
 check: setup ## formatting, lint, types, unused code, house rules; under a minute
 	@node tools/check.ts
+
+interop: setup ## other people's tools on what the product makes; ONLY=openssl|certtool|… runs one
+	@node e2e/interop/main.ts $(if $(ONLY),--only=$(ONLY))
+
+interop-tools: ## fetches those of them that are no Debian packages, where Go and Python are
+	@tools/interop-tools.sh
 
 bench: setup ## measures what the product promises
 	@node e2e/bench/main.ts
@@ -28,4 +34,4 @@ setup:
 	@tools/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean setup
+.PHONY: help demo test check interop interop-tools bench clean setup

@@ -1,5 +1,5 @@
 import { assert, describe, test } from 'vitest'
-import { type Counts, formatTotal, withEnding } from './counts.ts'
+import { type Counts, countReport, formatTotal, withEnding } from './counts.ts'
 import { tapCounter } from './tap-counts.ts'
 import { countVitest } from './vitest-counts.ts'
 
@@ -92,6 +92,15 @@ describe('ending', () => {
   ]
   for (const { name, counts: before, clean, ends } of cases) {
     test(name, () => assert.deepEqual(withEnding(before, clean), ends))
+  }
+})
+
+describe('report', () => {
+  test('its three counts are read', () => {
+    assert.deepEqual(countReport('{"passed":3,"failed":0,"skipped":1}'), counts(3, 0, 1))
+  })
+  for (const bad of ['', '{}', '[]', '{"passed":1,"failed":0}', '{"passed":"1","failed":0,"skipped":0}']) {
+    test(`"${bad}" is refused`, () => assert.throws(() => countReport(bad)))
   }
 })
 

@@ -28,3 +28,11 @@ export function withEnding(counts: Counts, exitedCleanly: boolean): Counts {
 export function formatTotal({ passed, failed, skipped }: Counts): string {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
 }
+
+/** Counts that a program wrote as JSON. @throws {TypeError} when that is not what it wrote. */
+export function countReport(json: string): Counts {
+  const { passed, failed, skipped } = JSON.parse(json) as Partial<Counts>
+  const counts = [passed, failed, skipped]
+  if (!counts.every((count) => Number.isSafeInteger(count))) throw new TypeError('a report without its three counts')
+  return { passed: Number(passed), failed: Number(failed), skipped: Number(skipped) }
+}

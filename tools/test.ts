@@ -2,14 +2,14 @@
  * `make test`: checks, unit tests, whole-system tests; all output as it comes.
  *
  * The last line is the total of all runners, alone, also after a failure or Ctrl-C. Counts come from the runners'
- * machine-readable reports. `ONLY=check|unit|e2e` runs one of them.
+ * machine-readable reports. `ONLY=NAME` runs one of `RUNNERS`.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runChecks } from './check.ts'
 import { type ChildResult, runChild } from './child.ts'
-import { type Counts, formatTotal, ONE_FAILED, sum, withEnding } from './counts.ts'
+import { type Counts, countReport, formatTotal, ONE_FAILED, sum, withEnding } from './counts.ts'
 import { abortOnSignals } from './signals.ts'
 import { tapCounter } from './tap-counts.ts'
 import { countVitest } from './vitest-counts.ts'
@@ -18,10 +18,12 @@ const RUNNERS = {
   check: runChecks,
   unit: runUnitTests,
   e2e: runSystemTests,
+  interop: (signal) => runReporting('e2e/interop/main.ts', INTEROP_DEADLINE_MS, signal),
 } as const satisfies Record<string, (signal: AbortSignal) => Promise<Counts>>
 
 const UNIT_DEADLINE_MS = 10 * 60_000
 const E2E_DEADLINE_MS = 20 * 60_000
+const INTEROP_DEADLINE_MS = 10 * 60_000
 
 async function runUnitTests(signal: AbortSignal): Promise<Counts> {
   const folder = await mkdtemp(join(tmpdir(), 'vcc-test-'))
@@ -49,6 +51,19 @@ async function runSystemTests(signal: AbortSignal): Promise<Counts> {
   })
   complain('tap', result)
   return withEnding(counter.end(), result.clean)
+}
+
+/** A program of ours that prints its own lines and writes its total where `--report` says. */
+async function runReporting(script: string, deadlineMs: number, signal: AbortSignal): Promise<Counts> {
+  const folder = await mkdtemp(join(tmpdir(), 'vcc-test-'))
+  try {
+    const report = join(folder, 'report.json')
+    const result = await runChild('node', [script, '--report', report], { deadlineMs, signal })
+    complain(script, result)
+    return withEnding(countReport(await readFile(report, 'utf8')), result.clean)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 function complain(runner: string, { why }: ChildResult): void {

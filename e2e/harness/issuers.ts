@@ -18,6 +18,7 @@ import {
   encodeName,
   encodeSigned,
   issuerOf,
+  type MeshNameConstraints,
   type ProfileName,
 } from '@vcc/x509'
 import type { ControlPlane } from './control.ts'
@@ -27,8 +28,13 @@ export interface Issuer {
   readonly certPem: string
   /** A leaf that says what `spec` says, right or wrong. */
   readonly leaf: (spec: Partial<LeafSpec>) => Promise<TestCredential>
-  /** A further CA below this one, whose key the test holds. */
-  readonly authority: (profile: ProfileName, name: string, classes?: readonly string[]) => Promise<TestCredential>
+  /** A further CA below this one, whose key the test holds; for our names, unless it is told others. */
+  readonly authority: (
+    profile: ProfileName,
+    name: string,
+    classes?: readonly string[],
+    names?: MeshNameConstraints,
+  ) => Promise<TestCredential>
 }
 
 export interface Issuers {
@@ -83,7 +89,7 @@ function issuerOver(der: Uint8Array, above: readonly Uint8Array[], signer: Signe
       const signed = encodeSigned(tbsDer, signer.algorithm, await signer.sign(tbsDer))
       return credential(signed, draft.signer, above)
     },
-    async authority(profile, name, classes) {
+    async authority(profile, name, classes, names = OUR_NAMES) {
       const own = testSigner('issuing')
       const now = new Date()
       const tbs = buildTbs({
@@ -95,7 +101,7 @@ function issuerOver(der: Uint8Array, above: readonly Uint8Array[], signer: Signe
         notBefore: secondsAfter(now, -300),
         notAfter: secondsAfter(now, 86_400),
         oidArc: '1.3.6.1.4.1.55555',
-        nameConstraints: { permittedDns: ['vcc.internal', 'localhost'], permittedUriHosts: ['vcc.internal'] },
+        nameConstraints: names,
         ...(classes === undefined ? {} : { classes }),
         crlUrl: 'http://pki.vcc.internal/crl/0',
         ocspUrl: 'http://pki.vcc.internal/ocsp',
@@ -105,3 +111,5 @@ function issuerOver(der: Uint8Array, above: readonly Uint8Array[], signer: Signe
     },
   }
 }
+
+const OUR_NAMES = { permittedDns: ['vcc.internal', 'localhost'], permittedUriHosts: ['vcc.internal'] } as const
