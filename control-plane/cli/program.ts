@@ -4,6 +4,7 @@ import { addAuthorities } from './authorities.ts'
 import { addCertificates } from './certificates.ts'
 import { addCheck } from './check.ts'
 import { addConfigure } from './configure.ts'
+import { addCrl } from './crl.ts'
 import { addDenials } from './denials.ts'
 import { addInstances } from './instances.ts'
 import { addPolicy } from './policy.ts'
@@ -28,6 +29,7 @@ export function program(): Command {
     addAuthorities,
     addRevoke,
     addDenials,
+    addCrl,
   ]) {
     add(root)
   }

@@ -37,6 +37,10 @@ export const ConfigShape = Type.Object(
         ui: listen('0.0.0.0:8443', 'UI and API without client certificates; before OIDC only health and OpenAPI.'),
         agents: listen('0.0.0.0:8444', 'API for agents and holders of client certificates.'),
         broker: listen('0.0.0.0:8883', 'Embedded MQTT broker (MQTTS); not used with an external one.'),
+        public: listen(
+          '0.0.0.0:8080',
+          'Plain HTTP for verifiers: CRLs and certificates of CAs. What `init --status-url` names leads here.',
+        ),
         metrics: listen(
           '127.0.0.1:9460',
           '/metrics for Prometheus, /live and /ready, plain HTTP; keep it on localhost.',
@@ -80,6 +84,24 @@ export const ConfigShape = Type.Object(
             { ...CLOSED, description: 'A broker that somebody else runs, in place of the embedded one.' },
           ),
         ),
+      },
+      { ...CLOSED, default: {} },
+    ),
+    crl: Type.Object(
+      {
+        interval: DurationField({
+          default: '24h',
+          minimumMs: 60_000,
+          maximumMs: 7 * 86_400_000,
+          description:
+            'How often complete CRLs are issued without any change. They are valid so long and the outage budget.',
+        }),
+        delta_interval: DurationField({
+          default: '1h',
+          minimumMs: 60_000,
+          maximumMs: 86_400_000,
+          description: 'The same for delta CRLs. A revocation is on one within a minute.',
+        }),
       },
       { ...CLOSED, default: {} },
     ),

@@ -5,10 +5,19 @@ import { NODE, VCC_CONTROL, VCC_PKI } from './paths.ts'
 import { freePorts } from './ports.ts'
 import { eventually, type Finished, type RunningProcess, run, start } from './process.ts'
 
+export interface Ports {
+  readonly ui: number
+  readonly agents: number
+  readonly broker: number
+  readonly metrics: number
+  /** Plain HTTP for verifiers. */
+  readonly public: number
+}
+
 export interface ControlPlane extends AsyncDisposable {
   readonly folder: string
   readonly configFile: string
-  readonly ports: { readonly ui: number; readonly agents: number; readonly broker: number; readonly metrics: number }
+  readonly ports: Ports
   readonly fingerprint: string
   readonly adminFile: string
   readonly process: () => RunningProcess
@@ -26,7 +35,7 @@ export interface ControlOptions {
   /** Where agents are told to find it: the test's own relays, for instance. */
   readonly advertise?: { readonly api: string; readonly broker: string }
   /** Where it listens; free ports otherwise. */
-  readonly ports?: ControlPlane['ports']
+  readonly ports?: Omit<Ports, 'public'>
   /** Which broker; that of the run (`VCC_E2E_BROKER`) otherwise. An external one runs as long as the control plane. */
   readonly broker?: BrokerStarter | 'embedded'
   readonly rootKey?: 'P-384' | 'RSA-4096'
@@ -36,7 +45,7 @@ export interface ControlOptions {
 /** A real control plane: `init`, `run`, and `vcc-pki` configured as its admin. */
 export async function startControlPlane(folder: string, options: ControlOptions = {}): Promise<ControlPlane> {
   await mkdir(folder, { recursive: true })
-  const [freeUi = 0, freeAgents = 0, freeBroker = 0, freeMetrics = 0] = await freePorts(4)
+  const [freeUi = 0, freeAgents = 0, freeBroker = 0, freeMetrics = 0, publicPort = 0] = await freePorts(5)
   const { ui, agents, broker, metrics } = options.ports ?? {
     ui: freeUi,
     agents: freeAgents,
@@ -60,6 +69,7 @@ export async function startControlPlane(folder: string, options: ControlOptions 
       `  agents: 127.0.0.1:${agents}`,
       `  broker: 127.0.0.1:${broker}`,
       `  metrics: 127.0.0.1:${metrics}`,
+      `  public: 127.0.0.1:${publicPort}`,
       'advertise:',
       `  api: ["${advertise.api}"]`,
       `  broker: ["${advertise.broker}"]`,
@@ -72,7 +82,7 @@ export async function startControlPlane(folder: string, options: ControlOptions 
   const control = (...args: string[]) => run(NODE, [VCC_CONTROL, ...args, '--config', configFile])
   const initArgs = [
     '--status-url',
-    'http://pki.vcc.internal',
+    `http://127.0.0.1:${publicPort}`,
     '--root-key',
     options.rootKey ?? 'P-384',
     ...(options.initArgs ?? []),
@@ -110,7 +120,7 @@ export async function startControlPlane(folder: string, options: ControlOptions 
   return {
     folder,
     configFile,
-    ports: { ui, agents, broker, metrics },
+    ports: { ui, agents, broker, metrics, public: publicPort },
     fingerprint,
     adminFile,
     process: () => process,

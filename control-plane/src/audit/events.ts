@@ -10,6 +10,8 @@ export const AUDIT_EVENTS = {
   'KEY-02': { version: 1, class: 'D', severity: 5, means: 'key activated or deactivated' },
   'CA-01': { version: 1, class: 'D', severity: 5, means: 'CA created, changed or disabled' },
   'CA-02': { version: 1, class: 'B', severity: 5, means: 'profile or template created, changed or retired' },
+  'CA-03': { version: 1, class: 'B', severity: 6, means: 'CRL issued' },
+  'CA-04': { version: 1, class: 'B', severity: 3, means: 'CRL could not be issued' },
   'CER-01': { version: 1, class: 'B', severity: 6, means: 'certificate requested' },
   'CER-03': { version: 1, class: 'B', severity: 6, means: 'request approved or rejected' },
   'CER-04': { version: 1, class: 'B', severity: 6, means: 'certificate issued' },

@@ -17,6 +17,8 @@ export interface Authority {
   readonly signer: Signer
   /** What its leaves may say: organisations and class OIDs. */
   readonly grants: Grants
+  /** Into how many CRLs what it issues now is spread. */
+  readonly crlShards: number
   readonly active: boolean
   /** Nothing it ever signed is accepted. */
   readonly revoked: boolean
@@ -81,6 +83,7 @@ async function open(row: AuthorityRow, keys: KeyStore): Promise<Authority> {
     certificate,
     signer,
     grants: row.grants,
+    crlShards: row.crl_shards,
     active: row.state === 'active',
     revoked: row.state === 'revoked',
   }

@@ -168,6 +168,7 @@ function authorityOf(
     ...about,
     certificate,
     signer,
+    crlShards: 1,
     active: true,
     revoked: false,
   }

@@ -3,7 +3,9 @@ import type { Authority as AuthorityView } from '@vcc/api'
 import type { KeyStore } from '@vcc/keys'
 import { parseDuration } from '@vcc/runtime'
 import { encodePem, formatName } from '@vcc/x509'
+import { appendAudit } from '../audit/append.ts'
 import { isUniqueViolation } from '../database/errors.ts'
+import type { Unit } from '../database/unit.ts'
 import { epochSeconds, isoOf } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
 import type { Handlers } from '../http/handlers.ts'
@@ -12,6 +14,7 @@ import type { IssueDeps } from '../issuance/issue.ts'
 import type { Authorities, Authority } from './authority.ts'
 import { createIssuingCa } from './create.ts'
 import { HIERARCHY } from './hierarchy.ts'
+import { setCrlShards } from './store.ts'
 
 export interface AuthorityRouteDeps extends Omit<IssueDeps, 'installation'> {
   readonly installation: Installation
@@ -23,12 +26,34 @@ export interface AuthorityRouteDeps extends Omit<IssueDeps, 'installation'> {
 const YEAR_MS = 365 * 86_400_000
 
 /** The CAs: which there are, their chains, and a further one. */
-export function authorityRoutes(deps: AuthorityRouteDeps): Pick<Handlers, 'caList' | 'caCreate' | 'caChain'> {
+export function authorityRoutes(
+  deps: AuthorityRouteDeps,
+): Pick<Handlers, 'caList' | 'caCreate' | 'caChain' | 'caShards'> {
   return {
     caList: () => ({ items: deps.authorities.all().map((one) => view(one, deps.installation)) }),
     caChain({ params }) {
       const chain = deps.authorities.chainOf(params.ca_id)
       return { ca_id: params.ca_id, chain_pem: chain.map((one) => encodePem('CERTIFICATE', one.der)).join('') }
+    },
+    async caShards({ params, body }, { caller, requestId }) {
+      const { caId } = deps.authorities.byId(params.ca_id)
+      await deps.database.runUnit(function* (): Unit<void> {
+        yield* setCrlShards(caId, body.crl_shards)
+        yield* appendAudit(
+          {
+            event: 'CA-01',
+            outcome: 'success',
+            reasonCode: 'crl_shards',
+            actor: { type: 'human', ref: caller.ref },
+            target: { type: 'ca', id: caId },
+            requestId,
+            details: { crl_shards: body.crl_shards },
+          },
+          deps.audit,
+        )
+      })
+      await deps.authorities.reload()
+      return view(deps.authorities.byId(caId), deps.installation)
     },
     async caCreate({ body }, { caller, requestId }) {
       if (deps.authorities.all().some((one) => one.name === body.name)) throw exists(body.name)
@@ -94,7 +119,8 @@ function view(authority: Authority, installation: Installation): AuthorityView {
     key_algorithm: kind.type === 'ec' ? kind.curve : `RSA-${kind.bits}`,
     key_held: signer.held === 'hsm' ? 'hsm' : 'software',
     classes: classNames.filter(([, oid]) => authority.grants.classes.includes(oid)).map(([name]) => name),
-    state: authority.active ? 'active' : 'retired',
+    state: authority.revoked ? 'revoked' : authority.active ? 'active' : 'retired',
+    crl_shards: authority.crlShards,
     not_before: isoOf(epochSeconds(certificate.notBefore)),
     expires_at: isoOf(epochSeconds(certificate.notAfter)),
     fingerprint_sha256: createHash('sha256').update(certificate.der).digest('hex'),

@@ -15,6 +15,7 @@ export interface AuthorityRow {
   readonly certificate_der: Uint8Array
   readonly key_id: string
   readonly state: 'active' | 'disabled' | 'revoked'
+  readonly crl_shards: number
   readonly grants: Grants
 }
 
@@ -33,6 +34,7 @@ export function* authorityRows(): Unit<readonly AuthorityRow[]> {
         'certificate_der',
         'key_id',
         'state',
+        'crl_shards',
         'grants',
       ])
       .orderBy('id')
@@ -52,6 +54,10 @@ export function* authorityMaySign(caId: string, keyId: string): Unit<boolean> {
       .where('key_id', '=', keyId),
   )
   return rows.length === 1
+}
+
+export function* setCrlShards(caId: string, shards: number): Unit<void> {
+  yield* change(query.updateTable('certificate_authorities').set({ crl_shards: shards }).where('ca_id', '=', caId))
 }
 
 /** It signs no certificate from now on. */

@@ -28,6 +28,7 @@ export interface Schema {
   certificate_authorities: CertificateAuthoritiesTable
   certificates: CertificatesTable
   revocations: RevocationsTable
+  crls: CrlsTable
   blocked_keys: BlockedKeysTable
   denials: DenialsTable
   issuance_intents: IssuanceIntentsTable
@@ -87,6 +88,8 @@ export interface CertificateAuthoritiesTable {
   /** Of the key store. */
   key_id: string
   state: 'active' | 'disabled' | 'revoked'
+  /** Into how many CRLs its certificates are spread from now on; each keeps the shard it was issued with. */
+  crl_shards: Optional<number>
   created_at: Fixed<EpochSeconds>
 }
 
@@ -144,6 +147,25 @@ export interface RevocationsTable {
   incident: Fixed<string | null>
   /** Actor ref, or component of the system. */
   recorded_by: Fixed<string>
+}
+
+/** The CRLs that are served: one complete and one delta per scope (CA and shard). */
+export interface CrlsTable {
+  id: RowId
+  issuing_ca_id: Fixed<string>
+  shard: Fixed<number>
+  kind: Fixed<'full' | 'delta'>
+  /** One sequence for both kinds of a scope. */
+  number: number
+  /** Of a delta: the complete CRL it adds to. */
+  base_number: number | null
+  this_update: EpochSeconds
+  next_update: EpochSeconds
+  /** The last row of `revocations` it knows. */
+  journal_id: number
+  entries: number
+  der: Uint8Array
+  sha256: string
 }
 
 /** Keys known to be compromised: never certified again. */

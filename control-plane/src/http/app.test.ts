@@ -51,7 +51,13 @@ const expectedStatus: Record<Who, (route: Route) => boolean> = {
 
 describe('who may call what', () => {
   const routes = Object.entries(ROUTES) as [RouteName, Route][]
-  for (const [name, route] of routes) {
+  // An agent that is refused often is told to wait: every twentieth route is asked by another one.
+  for (const [index, [name, route]] of routes.entries()) {
+    if (index % 20 === 19) {
+      test(`another agent from ${name} on`, async () => {
+        dispatchers.agent = place.dispatcherOf(await place.join('argus'))
+      })
+    }
     for (const who of ['nobody', 'agent', 'admin'] as const) {
       const isAllowed = expectedStatus[who](route)
       test(`${name} as ${who}: ${isAllowed ? 'passes the door' : 'stays outside'}`, async () => {

@@ -122,9 +122,9 @@ function mount(app: FastifyInstance, name: RouteName, deps: AppDeps): void {
       const answer = await handler(input, context)
       return reply
         .code(route.status ?? 200)
-        .type('application/json')
+        .type(route.produces ?? 'application/json')
         .header('cache-control', 'no-store')
-        .send(answer)
+        .send(route.produces === undefined ? answer : Buffer.from(answer as Uint8Array)) // its row says so
     },
   })
 }

@@ -43,7 +43,10 @@ function operation(operationId: string, route: Route): Record<string, unknown> {
       ? { requestBody: { required: true, content: { 'application/json': { schema: plain(route.body) } } } }
       : {}),
     responses: {
-      [status]: { description: route.summary, content: { 'application/json': { schema: plain(route.response) } } },
+      [status]: {
+        description: route.summary,
+        content: { [route.produces ?? 'application/json']: { schema: plain(route.response) } },
+      },
       default: {
         description: 'A problem document (RFC 9457)',
         content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },

@@ -20,6 +20,7 @@ import {
 } from '@vcc/x509'
 import type { AuditDeps } from '../audit/append.ts'
 import type { Authority } from '../authority/authority.ts'
+import { crlUrl, type Scope, shardOf } from '../crl/scope.ts'
 import type { UnitAccess } from '../database/access.ts'
 import { isUniqueViolation } from '../database/errors.ts'
 import type { Unit } from '../database/unit.ts'
@@ -145,7 +146,7 @@ function admit(order: CertificateOrder, serialHex: string, deps: IssueDeps): Tbs
       ...(order.dnsNames ? { dnsNames: order.dnsNames } : {}),
       ...(order.classOids ? { classes: order.classOids } : {}),
       ...(order.nameConstraints ? { nameConstraints: order.nameConstraints } : {}),
-      ...statusUrls(order.profile, issuer.caId, deps.installation.statusUrl),
+      ...statusUrls(order.profile, { caId: issuer.caId, shard: shardOf(serialHex, issuer.crlShards) }, deps),
     })
     assertNamesPermitted([issuer.certificate], decodeTbsCertificate(tbs.der))
     lintTbs(tbs)
@@ -188,9 +189,9 @@ async function signTbs(tbs: Tbs, signer: Signer, deadlineMs: number): Promise<Ui
   return assembleCertificate(tbs, signer.algorithm, signature)
 }
 
-/** Fixed at issuance, even for endpoints that answer 404 until they exist. */
-function statusUrls(profile: ProfileName, caId: string, statusUrl: string) {
-  const base = statusUrl.replace(/\/+$/, '')
-  const urls = { crlUrl: `${base}/crl/${caId}/0.crl`, caIssuersUrl: `${base}/ca/${caId}.cer` }
+/** Fixed at issuance, for as long as the certificate lives. */
+function statusUrls(profile: ProfileName, scope: Scope, { installation }: Pick<IssueDeps, 'installation'>) {
+  const base = installation.statusUrl.replace(/\/+$/, '')
+  const urls = { crlUrl: crlUrl(scope, base), caIssuersUrl: `${base}/ca/${scope.caId}.cer` }
   return PROFILES[profile].statusUrls === 'mesh' ? { ...urls, ocspUrl: `${base}/ocsp` } : urls
 }

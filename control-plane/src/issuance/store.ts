@@ -2,6 +2,7 @@ import { createHash, randomUUIDv7 } from 'node:crypto'
 import { canonicalJson } from '@vcc/mesh'
 import { formatName, type Tbs } from '@vcc/x509'
 import { authorityMaySign } from '../authority/store.ts'
+import { shardOf } from '../crl/scope.ts'
 import { change, many, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
@@ -209,7 +210,7 @@ function rowOf(order: CertificateOrder, serialHex: string, at: number) {
     purpose: record.purpose as string,
     cause: record.cause,
     spki_sha256: order.publicKey.spkiSha256Hex,
-    crl_shard: 0,
+    crl_shard: shardOf(serialHex, order.issuer.crlShards),
     auto_renewal: record.autoRenewal ? (1 as const) : (0 as const),
     not_before: epochSeconds(order.notBefore),
     expires_at: epochSeconds(order.notAfter),

@@ -2,7 +2,7 @@ import { defineEvents, event } from '@vcc/runtime'
 
 /** Everything the control plane writes to its log. */
 export const controlEvents = defineEvents({
-  started: event<{ version: string; agents: string; ui: string; broker: string; orphans: number }>(
+  started: event<{ version: string; agents: string; ui: string; broker: string; public: string; orphans: number }>(
     'info',
     'control plane serves',
   ),
@@ -38,6 +38,16 @@ export const controlEvents = defineEvents({
   broker_failed: event('error', 'the embedded broker could not do its work'),
   identity_renewed: event<{ kind: string; serialHex: string }>('info', 'certificate of a listener renewed'),
   intents_orphaned: event<{ count: number }>('warn', 'open issuance intents became orphans'),
+  crl_issued: event<{ authority: string; shard: number; kind: string; number: number; entries: number }>(
+    'info',
+    'CRL issued',
+  ),
+  crl_failed: event<{ authority: string; shard: number }>(
+    'error',
+    'a CRL could not be issued; the one before is served',
+  ),
+  crl_late: event<{ authority: string; shard: number; kind: string }>('error', 'a CRL will lapse unless it is issued'),
+  public_request_failed: event('error', 'a request of a verifier failed'),
   job_failed: event<{ job: string }>('error', 'a scheduled job failed'),
   database_broken: event('fatal', 'the database can no longer be written'),
 })

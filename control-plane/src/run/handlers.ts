@@ -1,6 +1,7 @@
 import { now } from '@vcc/runtime'
 import { authorityRoutes } from '../authority/routes.ts'
 import { certificateRoutes } from '../certificates/routes.ts'
+import { crlRoutes } from '../crl/routes.ts'
 import type { EnrolDeps } from '../enrolment/join.ts'
 import type { Handlers } from '../http/handlers.ts'
 import { openApiDocument } from '../http/openapi.ts'
@@ -13,11 +14,13 @@ import { revocationRoutes } from '../revocation/routes.ts'
 import type { Template } from '../templates/template.ts'
 import { VERSION } from '../version.ts'
 import type { Core } from './core.ts'
+import type { RevocationLists } from './revocation-lists.ts'
 import type { Steering } from './steering.ts'
 
 export interface HandlerDeps {
   readonly core: Core
   readonly steering: Steering
+  readonly lists: RevocationLists
   readonly enrol: EnrolDeps
   readonly inbox: Inbox
   readonly adminTemplate: Template
@@ -27,7 +30,7 @@ export interface HandlerDeps {
 
 /** One handler per route of the contract. */
 export function handlersOf(deps: HandlerDeps): Handlers {
-  const { core, steering, enrol, inbox, adminTemplate } = deps
+  const { core, steering, lists, enrol, inbox, adminTemplate } = deps
   const { publisher, onChange } = steering
   const shared = { ...core, onChange, policyInForce: steering.policyInForce }
   const openapi = openApiDocument(VERSION)
@@ -38,6 +41,7 @@ export function handlersOf(deps: HandlerDeps): Handlers {
     ...authorityRoutes(shared),
     ...certificateRoutes({ ...enrol, adminTemplate }),
     ...policyRoutes(shared),
+    ...crlRoutes({ ...core, ...lists }),
     ...revocationRoutes({ ...core, onShutOut: steering.onShutOut, onRetired: deps.onRetired }),
     ...registryRoutes({
       ...shared,

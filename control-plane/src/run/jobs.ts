@@ -3,14 +3,18 @@ import type { Broker } from '../broker/broker.ts'
 import type { BrokerClient } from '../broker/client.ts'
 import { dropExpiredKeys } from '../certificates/idempotency.ts'
 import type { ControlConfig } from '../config.ts'
+import { isLate } from '../crl/routes.ts'
+import { crlMarks } from '../crl/store.ts'
 import { DatabaseError } from '../database/errors.ts'
 import { isCheckedAtOpen } from '../database/inspect.ts'
 import { checkPages } from '../database/page-check.ts'
+import { epochSeconds } from '../epoch.ts'
 import { resolveAbandoned } from '../issuance/store.ts'
 import type { Core } from './core.ts'
 import type { ControlEvents } from './events.ts'
 import type { Identities } from './identities.ts'
 import type { Listeners } from './listeners.ts'
+import type { RevocationLists } from './revocation-lists.ts'
 import type { Steering } from './steering.ts'
 
 export interface JobDeps {
@@ -21,6 +25,7 @@ export interface JobDeps {
   readonly broker: Broker
   readonly brokerClient: BrokerClient
   readonly steering: Steering
+  readonly lists: RevocationLists
   readonly events: ControlEvents
 }
 
@@ -39,6 +44,7 @@ export function scheduleJobs(deps: JobDeps): AsyncDisposable {
     ['state that could not be made', 15, () => steering.catchUp()],
     ['abandoned intents', 30, () => resolveAbandoned({ before: now() }, core)],
     ['broker', 30, () => deps.broker.tend()],
+    ['CRLs', 10, () => tendCrls(deps)],
     ['idempotency keys', 3600, () => database.runUnit(() => dropExpiredKeys(now()))],
     ['listener certificates', DAY_SECONDS, () => renewIdentities(deps)],
   ]
@@ -62,6 +68,20 @@ export function scheduleJobs(deps: JobDeps): AsyncDisposable {
     run: (signal) => checkDatabase(deps, signal),
   })
   return schedule
+}
+
+/** Issues what is due, and says what will lapse all the same. */
+async function tendCrls({ core, lists, events }: JobDeps): Promise<void> {
+  try {
+    await lists.upkeep.tick()
+  } finally {
+    const at = epochSeconds(core.now())
+    for (const mark of await core.database.read(crlMarks)) {
+      if (!isLate(mark, at)) continue
+      const { issuing_ca_id, shard, kind } = mark
+      events.crl_late({ authority: core.authorities.byId(issuing_ca_id).name, shard, kind })
+    }
+  }
 }
 
 /** Damage that nobody came across is a failure like one that somebody did. */

@@ -24,6 +24,14 @@ export const CONTROL_METRICS = {
     help: 'Signed state documents published',
     labels: { kind: ['fleet', 'agent'] },
   },
+  vcc_crls_issued_total: { type: 'counter', help: 'CRLs issued', labels: { kind: ['full', 'delta'] } },
+  vcc_crl_failures_total: { type: 'counter', help: 'Attempts to issue a CRL that failed' },
+  vcc_crl_next_update_seconds: {
+    type: 'gauge',
+    help: 'Seconds until the first of the served CRLs lapses; alarm below the outage budget',
+    labels: { kind: ['full', 'delta'] },
+  },
+  vcc_crls_late: { type: 'gauge', help: 'Served CRLs past half of their validity; alarm above 0' },
   vcc_broker_connected: { type: 'gauge', help: '1 while the control plane is connected to the broker' },
   vcc_agents: {
     type: 'gauge',

@@ -1,5 +1,7 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type ControlConfig, listenAddress } from '../config.ts'
+import { isLate } from '../crl/routes.ts'
+import { crlMarks } from '../crl/store.ts'
 import type { DatabaseError } from '../database/errors.ts'
 import { epochSeconds } from '../epoch.ts'
 import { activeInstances } from '../registry/instances-store.ts'
@@ -56,6 +58,12 @@ async function metricsText({ core, identities, steering, metrics, brokerClient }
   metrics.vcc_agents.set({ connected: 'yes' }, connected)
   metrics.vcc_agents.set({ connected: 'no' }, instances.length - connected)
   metrics.vcc_policy_version.set({}, steering.policyInForce()?.version ?? 0)
+  const marks = await core.database.read(crlMarks)
+  for (const kind of ['full', 'delta'] as const) {
+    const left = marks.filter((mark) => mark.kind === kind).map((mark) => mark.next_update - epochSeconds(at))
+    if (left.length > 0) metrics.vcc_crl_next_update_seconds.set({ kind }, Math.min(...left))
+  }
+  metrics.vcc_crls_late.set({}, marks.filter((mark) => isLate(mark, epochSeconds(at))).length)
   const ends = [
     ['control', identities.control().certificate.notAfter],
     ['broker', brokerClient.certificateEnds()],

@@ -18,6 +18,8 @@ import { bindListeners } from './listeners.ts'
 import { joinBroker } from './messaging.ts'
 import { CONTROL_METRICS, type ControlMetrics } from './metrics.ts'
 import { serveObservation } from './observation.ts'
+import { servePublicHttp } from './public-http.ts'
+import { revocationLists } from './revocation-lists.ts'
 import { createSteering } from './steering.ts'
 
 /** Runs the control plane until it is asked to stop. */
@@ -46,6 +48,8 @@ export async function startControlPlane(
   const authenticator = createAuthenticator(core)
   const broker = resources.use(await openBroker(config, core, { authenticator, events }))
   const listeners = await bindListeners(config, identities, core, resources)
+  const publicPort = await servePublicHttp(config, core, { events, resources })
+  const lists = revocationLists(config, core, { events, metrics })
 
   const host = `control.${core.installation.domain}`
   const { advertise } = config
@@ -90,7 +94,7 @@ export async function startControlPlane(
   const onRetired = (instances: readonly string[]) => {
     for (const instance of instances) broker.disconnect(instance)
   }
-  const handlers = handlersOf({ core, steering, enrol, inbox, adminTemplate, brokerConnected, onRetired })
+  const handlers = handlersOf({ core, steering, lists, enrol, inbox, adminTemplate, brokerConnected, onRetired })
   await listeners.mount({
     handlers,
     callerOf: authenticator.callerOf,
@@ -99,10 +103,11 @@ export async function startControlPlane(
     stopping: signal,
     events: appEvents(core, events, metrics),
   })
-  resources.use(scheduleJobs({ config, core, identities, listeners, broker, brokerClient, steering, events }))
+  resources.use(scheduleJobs({ config, core, identities, listeners, broker, brokerClient, steering, lists, events }))
   resources.use(await serveObservation(config, { core, identities, steering, metrics, brokerClient }))
   const { agentsPort, uiPort } = listeners
-  return { version: VERSION, agents: String(agentsPort), ui: String(uiPort), broker: brokerUrl, orphans }
+  const ports = { agents: String(agentsPort), ui: String(uiPort), public: String(publicPort) }
+  return { version: VERSION, ...ports, broker: brokerUrl, orphans }
 }
 
 /** Of one network: a fleet behind one address may come back at once. */

@@ -38,7 +38,7 @@ export async function testControlPlane() {
       'secrets:',
       `  database_key_file: ${folder}/secrets/database.key`,
       `  key_store_key_file: ${folder}/secrets/key-store.key`,
-      'listen: { ui: "127.0.0.1:0", agents: "127.0.0.1:0", broker: "127.0.0.1:0", metrics: "127.0.0.1:0" }',
+      `listen: { ${['ui', 'agents', 'broker', 'public', 'metrics'].map((name) => `${name}: "127.0.0.1:0"`).join(', ')} }`,
       'drain: 1s',
     ].join('\n'),
     'vcc-control.yml',

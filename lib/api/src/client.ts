@@ -36,7 +36,7 @@ export interface ApiClient {
 
 /**
  * A client of the control plane's API, typed by the route table.
- * Sends JSON, reads at most 8 MiB of answer, follows no redirect and retries nothing.
+ * Sends JSON, reads JSON or bytes, as the route says, at most 16 MiB of them, follows no redirect and retries nothing.
  *
  * @throws {ApiProblem} for every answer that is not a success.
  */
@@ -53,16 +53,18 @@ export function apiClient(options: ClientOptions): ApiClient {
         headers: body === undefined ? {} : { 'content-type': 'application/json' },
         body: body === undefined ? null : JSON.stringify(body),
       })
-      const answer = await readJson(response.body)
-      if (response.statusCode >= 200 && response.statusCode < 300) return answer as RouteOutput<typeof name>
-      throw new ApiProblem(asProblem(answer, response.statusCode))
+      const answer = await readBytes(response.body)
+      const isSuccess = response.statusCode >= 200 && response.statusCode < 300
+      if (isSuccess && 'produces' in route) return answer as RouteOutput<typeof name>
+      if (isSuccess) return asJson(answer) as RouteOutput<typeof name>
+      throw new ApiProblem(asProblem(asJson(answer), response.statusCode))
     },
   }
 }
 
-const ANSWER_LIMIT = 8 * 1024 * 1024
+const ANSWER_LIMIT = 16 * 1024 * 1024
 
-async function readJson(body: Dispatcher.ResponseData['body']): Promise<unknown> {
+async function readBytes(body: Dispatcher.ResponseData['body']): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of body as AsyncIterable<Uint8Array>) {
@@ -73,7 +75,11 @@ async function readJson(body: Dispatcher.ResponseData['body']): Promise<unknown>
     }
     chunks.push(chunk)
   }
-  const text = Buffer.concat(chunks).toString('utf8')
+  return Buffer.concat(chunks)
+}
+
+function asJson(bytes: Buffer): unknown {
+  const text = bytes.toString('utf8')
   if (text === '') return undefined
   try {
     return JSON.parse(text)

@@ -10,6 +10,7 @@ export {
   type RouteOutput,
 } from './routes.ts'
 export * from './schemas/certificates.ts'
+export * from './schemas/crl.ts'
 export * from './schemas/fields.ts'
 export * from './schemas/health.ts'
 export * from './schemas/mesh.ts'

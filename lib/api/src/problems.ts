@@ -56,6 +56,8 @@ export const PROBLEMS = {
   last_admin: { status: 409, title: 'The last certificate of an admin would be revoked' },
   key_blocked: { status: 403, title: 'The key is compromised and never certified again' },
   identity_denied: { status: 403, title: 'The identity, its key or its issuer is shut out' },
+  crl_unknown: { status: 404, title: 'No such CRL' },
+  crl_too_large: { status: 500, title: 'More revoked certificates than one CRL can carry' },
   denial_unknown: { status: 404, title: 'No such denial' },
   denial_exists: { status: 409, title: 'This is shut out already' },
   denial_released: { status: 409, title: 'The denial was released before' },

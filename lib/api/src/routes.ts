@@ -18,6 +18,7 @@ import {
   TemplateList,
   TemplateParams,
 } from './schemas/certificates.ts'
+import { CrlInfoList, CrlParams, CrlQuery, CrlRegenerate, CrlStatus, ShardsRequest } from './schemas/crl.ts'
 import { CLOSED } from './schemas/fields.ts'
 import { Health, OpenApiDocument } from './schemas/health.ts'
 import {
@@ -101,6 +102,8 @@ export interface Route {
   readonly query?: TSchema
   readonly body?: TSchema
   readonly response: TSchema
+  /** Bytes of this type instead of JSON; `response` is `BYTES` then. */
+  readonly produces?: 'application/pkix-crl' | 'application/x-pem-file'
   readonly status?: 200 | 201 | 202
   /** Bytes; 64 KiB where not given. */
   readonly bodyLimit?: number
@@ -109,6 +112,7 @@ export interface Route {
 const MATRIX_BODY_LIMIT = 2 * 1024 * 1024
 const BULK_BODY_LIMIT = 128 * 1024
 const NOTHING = Type.Object({}, CLOSED)
+const BYTES = Type.Unsafe<Uint8Array>(Type.String({ format: 'binary' }))
 
 /** The whole HTTP contract. Server, typed client and OpenAPI document are made from this table. */
 export const ROUTES = {
@@ -310,6 +314,99 @@ export const ROUTES = {
     params: DenialParams,
     body: ReleaseRequest,
     response: DenialAnswer,
+  },
+
+  crlFull: {
+    method: 'GET',
+    path: '/api/v1/crl/full',
+    access: 'cert:read',
+    tag: 'CRL',
+    summary: 'The complete CRL of a CA, DER',
+    query: CrlQuery,
+    response: BYTES,
+    produces: 'application/pkix-crl',
+  },
+  crlFullPem: {
+    method: 'GET',
+    path: '/api/v1/crl/full/pem',
+    access: 'cert:read',
+    tag: 'CRL',
+    summary: 'The complete CRL of a CA, PEM',
+    query: CrlQuery,
+    response: BYTES,
+    produces: 'application/x-pem-file',
+  },
+  crlDelta: {
+    method: 'GET',
+    path: '/api/v1/crl/delta',
+    access: 'cert:read',
+    tag: 'CRL',
+    summary: 'The delta CRL of a CA, DER',
+    query: CrlQuery,
+    response: BYTES,
+    produces: 'application/pkix-crl',
+  },
+  crlInfo: {
+    method: 'GET',
+    path: '/api/v1/crl/info',
+    access: 'cert:read',
+    tag: 'CRL',
+    summary: 'The CRLs that are served: number, scope, times, entries',
+    query: CrlQuery,
+    response: CrlInfoList,
+  },
+  crlStatus: {
+    method: 'GET',
+    path: '/api/v1/crl/status',
+    access: 'cert:read',
+    tag: 'CRL',
+    summary: 'Whether CRLs are issued on schedule, and which are late',
+    response: CrlStatus,
+  },
+  crlRegenerate: {
+    method: 'POST',
+    path: '/api/v1/crl/regenerate',
+    access: 'cert:revoke',
+    tag: 'CRL',
+    summary: 'Issue complete CRLs now',
+    body: CrlRegenerate,
+    response: CrlInfoList,
+  },
+  crlStart: {
+    method: 'POST',
+    path: '/api/v1/crl/start',
+    access: 'ca:revoke',
+    tag: 'CRL',
+    summary: 'Issue CRLs on schedule again',
+    response: CrlStatus,
+  },
+  crlStop: {
+    method: 'POST',
+    path: '/api/v1/crl/stop',
+    access: 'ca:revoke',
+    tag: 'CRL',
+    summary: 'Issue CRLs no longer on schedule; those that are served lapse',
+    response: CrlStatus,
+  },
+  crlOfCa: {
+    method: 'GET',
+    path: '/api/v1/crl/:ca_id',
+    access: 'cert:read',
+    tag: 'CRL',
+    summary: 'The complete CRL of a CA, DER',
+    params: CrlParams,
+    response: BYTES,
+    produces: 'application/pkix-crl',
+  },
+  caShards: {
+    method: 'POST',
+    path: '/api/v1/ca/:ca_id/crl-shards',
+    access: 'ca:create',
+    tag: 'CRL',
+    summary: 'Spread the certificates a CA issues from now on over so many CRLs',
+    params: AuthorityParams,
+    body: ShardsRequest,
+    response: Authority,
   },
 
   templateList: {

@@ -63,9 +63,18 @@ export function encodeInhibitAnyPolicy(skipCertificates: number): Uint8Array {
 
 /** One distribution point with one URL. */
 export function encodeCrlDistributionPoint(url: string): Uint8Array {
+  return encodeDistributionPoints(OID.crlDistributionPoints, url)
+}
+
+/** cRLDistributionPoints or freshestCRL, never critical (RFC 5280 §4.2.1.13, §5.2.6). */
+export function encodeDistributionPoints(extensionOid: string, url: string): Uint8Array {
+  return encodeExtension(extensionOid, false, sequence(sequence(encodeDistributionPointName(url))))
+}
+
+/** The `distributionPoint` of a DistributionPoint or an IssuingDistributionPoint: a full name of one URL. */
+export function encodeDistributionPointName(url: string): Der {
   const fullName = constructed(contextConstructed(0), encodeGeneralName({ type: 'uri', value: url }))
-  const point = sequence(constructed(contextConstructed(0), fullName))
-  return encodeExtension(OID.crlDistributionPoints, false, sequence(point))
+  return constructed(contextConstructed(0), fullName)
 }
 
 export function encodeAuthorityInfoAccess(urls: { ocspUrl?: string; caIssuersUrl?: string }): Uint8Array {
