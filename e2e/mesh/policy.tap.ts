@@ -1,5 +1,4 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { get, type IncomingMessage } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -7,6 +6,7 @@ import { joinAgent } from '../harness/agent.ts'
 import { startMesh } from '../harness/mesh.ts'
 import { MATRIX_FILE } from '../harness/paths.ts'
 import { eventually } from '../harness/process.ts'
+import { openStream } from '../harness/stream.ts'
 import { events } from '../harness/tables.ts'
 
 // argus and covina speak HTTP, veritas any protocol.
@@ -23,16 +23,6 @@ async function apply(name: string, text: string, ...more: string[]) {
   return pki('policy', 'apply', file, '--yes', '--wait', '30s', ...more)
 }
 
-async function stream(url: string) {
-  let lines = 0
-  let over = false
-  const response = await new Promise<IncomingMessage>((resolve, reject) => get(url, resolve).on('error', reject))
-  response.on('data', (chunk: Buffer) => (lines += chunk.toString('latin1').split('\n').length - 1))
-  for (const end of ['end', 'error', 'aborted', 'close']) response.on(end, () => (over = true))
-  await eventually(`${url} flows`, () => lines >= 2)
-  return { lines: () => lines, isOver: () => over, close: () => response.destroy() }
-}
-
 /** A TCP connection through veritas' agent to the Python service, kept open. */
 async function tcpConnection(port: number): Promise<{ socket: Socket; isOver: () => boolean }> {
   const socket = connect(port, '127.0.0.1')
@@ -47,8 +37,8 @@ async function tcpConnection(port: number): Promise<{ socket: Socket; isOver: ()
 }
 
 await t.test('a change cuts live connections it no longer allows, and no others', async (t) => {
-  const cut = await stream(`${mesh.agent('argus').url('covina')}/stream`)
-  const kept = await stream(`${mesh.agent('argus').url('clara')}/stream`)
+  const cut = await openStream(`${mesh.agent('argus').url('covina')}/stream`)
+  const kept = await openStream(`${mesh.agent('argus').url('clara')}/stream`)
   const tcp = await tcpConnection(mesh.agent('covina').port('veritas'))
   const changed = matrix
     .replace('[covina, clara, vpb]', '[clara, vpb]')
