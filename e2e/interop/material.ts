@@ -2,7 +2,6 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { get } from 'node:https'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
-import { testInstance } from '@vcc/testkit'
 import {
   classOid,
   DEFAULT_OID_ARC,
@@ -15,7 +14,9 @@ import {
 import { joinAgent, type MeshAgent } from '../harness/agent.ts'
 import { type ControlPlane, startControlPlane, succeeded } from '../harness/control.ts'
 import { openIssuers } from '../harness/issuers.ts'
+import { mosquitto } from '../harness/mosquitto.ts'
 import { MATRIX_FILE } from '../harness/paths.ts'
+import { findTool } from './tool.ts'
 
 /** One certificate that the product made, with the files that other programs read. */
 export interface Subject {
@@ -41,13 +42,18 @@ export interface Material {
 
 export type RootKey = 'P-384' | 'RSA-4096'
 
-/** A certificate of every profile under each kind of root key, from real installations; they run until the stack ends. */
+/**
+ * A certificate of every profile under each kind of root key, from real installations; they run until the stack ends.
+ * Their broker is Mosquitto where it is installed.
+ */
 export async function makeMaterial(folder: string, stack: AsyncDisposableStack): Promise<Material> {
   const subjects: Subject[] = []
   const meshes: Material['meshes'][number][] = []
+  const hasMosquitto = !('missing' in (await findTool('mosquitto')))
   for (const rootKey of ['P-384', 'RSA-4096'] as const) {
     const own = join(folder, rootKey)
-    const control = stack.use(await startControlPlane(join(own, 'control'), { rootKey }))
+    const broker = hasMosquitto ? mosquitto().start : 'embedded'
+    const control = stack.use(await startControlPlane(join(own, 'control'), { rootKey, broker }))
     succeeded(await control.pki('services', 'register', 'argus'))
     succeeded(await control.pki('policy', 'apply', MATRIX_FILE, '--yes'))
     const agent = await joinAgent(control, join(own, 'argus'), { service: 'argus', targetPort: 1, outbound: [] })
@@ -100,6 +106,7 @@ async function chainsOf(control: ControlPlane, agent: MeshAgent): Promise<Chains
 /** The certificate a listener shows. Who it is, is what the other programs are asked. */
 async function shownAt(port: number): Promise<Uint8Array> {
   const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false })
+  socket.setTimeout(30_000, () => socket.destroy(new Error(`port ${port} does not shake hands within 30 s`)))
   try {
     await new Promise<void>((resolve, reject) => socket.once('secureConnect', resolve).once('error', reject))
     const shown = socket.getPeerX509Certificate()
@@ -156,22 +163,10 @@ async function writeSubject(
   }
 }
 
-/** A certificate and key of the test's own making under a CA of the installation, as files. */
-export async function writeCredential(
-  folder: string,
-  name: string,
-  { chainPem, keyPem }: { readonly chainPem: string; readonly keyPem: string },
-): Promise<{ certFile: string; keyFile: string }> {
-  const files = { certFile: join(folder, `${name}.crt`), keyFile: join(folder, `${name}.key`) }
-  await writeFile(files.certFile, chainPem)
-  await writeFile(files.keyFile, keyPem, { mode: 0o600 })
-  return files
-}
-
 /** The CN of an agent's certificate: its MQTT client id. */
 export async function instanceOf(agent: MeshAgent): Promise<string> {
   const pem = await readFile(join(agent.stateFolder, 'identity.pem'), 'utf8')
   const [der] = decodePem(pem, 'CERTIFICATE')
   if (der === undefined) throw new Error('the agent has no certificate')
-  return decodeCertificate(der).subject.attributes[0]?.value ?? testInstance()
+  return decodeCertificate(der).subject.attributes[0]?.value ?? ''
 }
