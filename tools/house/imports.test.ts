@@ -12,6 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'lib/mesh': ['lib/runtime', 'lib/x509'],
   agent: ['lib/api', 'lib/mesh', 'lib/runtime', 'lib/x509', 'policy'],
   'control-plane': ['lib/api', 'lib/keys', 'lib/mesh', 'lib/runtime', 'lib/x509', 'policy'],
+  ocsp: ['lib/keys', 'lib/runtime', 'lib/x509'],
   'lib/testkit': ['lib/keys', 'lib/mesh', 'lib/x509'],
   e2e: [
     'agent',
@@ -22,6 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'lib/runtime',
     'lib/testkit',
     'lib/x509',
+    'ocsp',
     'policy',
   ],
 }

@@ -3,6 +3,7 @@ import { PROBLEMS } from '@vcc/api'
 import { BROKER_FAILURES, DATABASE_FAILURES } from '@vcc/control-plane'
 import { KEY_FAILURES } from '@vcc/keys'
 import { MESH_FAILURES } from '@vcc/mesh'
+import { REFUSALS } from '@vcc/ocsp'
 import { DENIALS, PROBLEMS as MATRIX_PROBLEMS, POLICY_FAILURES } from '@vcc/policy'
 import { RUNTIME_FAILURES } from '@vcc/runtime'
 import { X509_FAILURES } from '@vcc/x509'
@@ -81,6 +82,12 @@ const ERROR_TABLES: readonly ErrorTable[] = [
     codes: Object.fromEntries(
       Object.entries(DATABASE_FAILURES).map(([code, { meaning: means, hint }]) => [code, { means, hint: hint ?? '' }]),
     ),
+  },
+  {
+    error: 'OcspRefusal',
+    package: '@vcc/ocsp',
+    seenBy: 'Clients, as the OCSP error beside it; operators, as the `reason` of `vcc_ocsp_refusals_total`.',
+    codes: REFUSALS,
   },
   {
     error: 'KeyError',
