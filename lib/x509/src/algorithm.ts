@@ -79,9 +79,16 @@ export function encodeAlgorithm(algorithm: SignatureAlgorithmName): Uint8Array {
  * @throws {X509Error} `algorithm_unsupported`.
  */
 export function readAlgorithm(reader: DerReader): SignatureAlgorithmName {
-  const found = BY_ENCODING.get(readRaw(reader).toHex())
-  if (found === undefined) throw new X509Error('algorithm_unsupported', 'the signature algorithm is not one we accept')
+  const found = algorithmOf(readRaw(reader))
+  if (found === 'unsupported') {
+    throw new X509Error('algorithm_unsupported', 'the signature algorithm is not one we accept')
+  }
   return found
+}
+
+/** The algorithm that an AlgorithmIdentifier names, under the rules of `readAlgorithm`. */
+export function algorithmOf(algorithmDer: Uint8Array): SignatureAlgorithmName | 'unsupported' {
+  return BY_ENCODING.get(algorithmDer.toHex()) ?? 'unsupported'
 }
 
 /** RSASSA-PSS-params with the same hash for MGF1, a salt of the hash's length and the trailer omitted (RFC 4055 §3.1). */

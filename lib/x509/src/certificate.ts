@@ -1,5 +1,7 @@
 import type { SignatureAlgorithmName } from './algorithm.ts'
-import { readAlgorithm } from './algorithm.ts'
+import { algorithmOf, readAlgorithm } from './algorithm.ts'
+import type { Departure, OnDeparture } from './departure.ts'
+import { refuseDeparture } from './departure.ts'
 import type { DerReader } from './der/reader.ts'
 import {
   atEnd,
@@ -9,6 +11,7 @@ import {
   readBitStringOctets,
   readConstructed,
   readInteger,
+  readRaw,
   readSequence,
   readSmallInteger,
   sameBytes,
@@ -20,18 +23,25 @@ import { X509Error } from './errors.ts'
 import { NO_EXTENSIONS, readExtensions } from './extension/decode.ts'
 import type { Extensions } from './extension/model.ts'
 import type { Name } from './name.ts'
-import { readName } from './name.ts'
-import type { PublicKey } from './public-key.ts'
-import { readPublicKey } from './public-key.ts'
+import { readName, sameName } from './name.ts'
+import { samePreparedName } from './name-comparison.ts'
+import type { KeyRules, PublicKey } from './public-key.ts'
+import { FOREIGN_KEYS, OUR_KEYS, readPublicKey } from './public-key.ts'
 
 /** Largest certificate that is read, in octets. */
 export const MAX_CERTIFICATE_OCTETS = 16_384
 
+/** Largest certificate of others that is read, in octets. */
+const MAX_FOREIGN_OCTETS = 65_536
+
+/** An algorithm of ours, or one that never verifies; the latter may stand on a trust anchor, which needs no signature. */
+export type AnyAlgorithm = SignatureAlgorithmName | 'unsupported'
+
 /** What a TBSCertificate says. `signatureAlgorithm` is the field inside it. */
-export interface TbsCertificate {
-  /** Lower-case hex of the magnitude: two digits per octet, no separators, no sign octet. */
+export interface TbsCertificate<A extends AnyAlgorithm = SignatureAlgorithmName> {
+  /** Lower-case hex of the magnitude: two digits per octet, no separators, no sign octet. See `serialText`. */
   readonly serialHex: string
-  readonly signatureAlgorithm: SignatureAlgorithmName
+  readonly signatureAlgorithm: A
   readonly issuer: Name
   readonly subject: Name
   readonly notBefore: Date
@@ -42,10 +52,15 @@ export interface TbsCertificate {
 }
 
 /** A certificate as it was decoded. Nothing about it is verified: see `validateChain`. */
-export interface Certificate extends TbsCertificate {
+export interface Certificate<A extends AnyAlgorithm = SignatureAlgorithmName> extends TbsCertificate<A> {
   readonly der: Uint8Array
   readonly tbsDer: Uint8Array
   readonly signature: Uint8Array
+}
+
+/** A certificate that others issued. What it may depart from is said by a path profile: see `findPath`. */
+export interface ForeignCertificate extends Certificate<AnyAlgorithm> {
+  readonly departures: ReadonlySet<Departure>
 }
 
 /**
@@ -58,52 +73,115 @@ export interface Certificate extends TbsCertificate {
  * Source: RFC 5280 §4.1.
  */
 export function decodeCertificate(der: Uint8Array): Certificate {
-  const outer = openDer(der, MAX_CERTIFICATE_OCTETS)
-  const certificate = readSequence(outer)
-  const { value: tbs, raw: tbsDer } = withRaw(certificate, readTbs)
-  const algorithm = readAlgorithm(certificate)
-  const signature = readBitStringOctets(certificate)
-  expectEnd(certificate)
-  expectEnd(outer)
-  // "This field MUST contain the same algorithm identifier as the signature field in the sequence tbsCertificate":
-  // RFC 5280 §4.1.1.2
-  if (algorithm !== tbs.signatureAlgorithm) {
-    throw new X509Error('certificate_algorithm_mismatch', 'the certificate names two signature algorithms')
+  return readCertificate(openDer(der, MAX_CERTIFICATE_OCTETS), OURS)
+}
+
+/**
+ * Decodes a certificate that others issued, of at most 64 KiB: DER as strictly, but RSA keys from 2048 bits on, signature
+ * algorithms that cannot be verified, and departures from the profile of RFC 5280 §4.1 are taken down and not refused.
+ *
+ * @throws {X509Error} as `decodeCertificate` does.
+ */
+export function decodeForeignCertificate(der: Uint8Array): ForeignCertificate {
+  const departures = new Set<Departure>()
+  const form: Form<AnyAlgorithm> = {
+    readAlgorithm: (reader) => algorithmOf(readRaw(reader)),
+    keys: FOREIGN_KEYS,
+    isSelfIssued: samePreparedName,
+    onDeparture: (code) => departures.add(code),
   }
-  return { der: outer.bytes, tbsDer, signature, ...tbs }
+  return { ...readCertificate(openDer(der, MAX_FOREIGN_OCTETS), form), departures }
 }
 
 /** Decodes a TBSCertificate alone, under the rules of `decodeCertificate`. */
 export function decodeTbsCertificate(der: Uint8Array): TbsCertificate {
   const outer = openDer(der, MAX_CERTIFICATE_OCTETS)
-  const tbs = readTbs(outer)
+  const tbs = readTbs(outer, OURS)
   expectEnd(outer)
   return tbs
 }
 
-function readTbs(reader: DerReader): TbsCertificate {
+/** The names of a certificate, read no further than needed to tell whether it belongs to a path. */
+export function peekNames(der: Uint8Array): { issuer: Name; subject: Name } {
+  const tbs = readSequence(readSequence(openDer(der, MAX_FOREIGN_OCTETS)))
+  if (peekTag(tbs) === contextConstructed(0)) readRaw(tbs)
+  readRaw(tbs)
+  readRaw(tbs)
+  const issuer = readName(tbs)
+  readRaw(tbs)
+  return { issuer, subject: readName(tbs) }
+}
+
+/** What differs between reading our own certificates and foreign ones. */
+interface Form<A extends AnyAlgorithm> {
+  readonly readAlgorithm: (reader: DerReader) => A
+  readonly keys: KeyRules
+  readonly isSelfIssued: (issuer: Name, subject: Name) => boolean
+  readonly onDeparture: OnDeparture
+}
+
+const OURS: Form<SignatureAlgorithmName> = {
+  readAlgorithm,
+  keys: OUR_KEYS,
+  isSelfIssued: sameName,
+  onDeparture: refuseDeparture,
+}
+
+function readCertificate<A extends AnyAlgorithm>(outer: DerReader, form: Form<A>): Certificate<A> {
+  const certificate = readSequence(outer)
+  const { value, raw: tbsDer } = withRaw(certificate, (reader) => readTbs(reader, form))
+  const { algorithmDer, ...tbs } = value
+  const { raw } = withRaw(certificate, form.readAlgorithm)
+  const signature = readBitStringOctets(certificate)
+  expectEnd(certificate)
+  expectEnd(outer)
+  // "This field MUST contain the same algorithm identifier as the signature field in the sequence tbsCertificate":
+  // RFC 5280 §4.1.1.2
+  if (!sameBytes(raw, algorithmDer)) {
+    throw new X509Error('certificate_algorithm_mismatch', 'the certificate names two signature algorithms')
+  }
+  return { der: outer.bytes, tbsDer, signature, ...tbs }
+}
+
+function readTbs<A extends AnyAlgorithm>(
+  reader: DerReader,
+  { onDeparture, keys, ...form }: Form<A>,
+): TbsCertificate<A> & { algorithmDer: Uint8Array } {
   const tbs = readSequence(reader)
   readVersion(tbs)
-  const serialHex = readSerial(tbs)
-  const signatureAlgorithm = readAlgorithm(tbs)
+  const serialHex = readSerial(tbs, onDeparture)
+  const { value: signatureAlgorithm, raw: algorithmDer } = withRaw(tbs, form.readAlgorithm)
   const issuer = readName(tbs)
   // "The issuer field MUST contain a non-empty distinguished name (DN)": RFC 5280 §4.1.2.4
   if (issuer.rdns.length === 0) throw new X509Error('certificate_issuer_empty', 'the issuer name is empty')
   const validity = readSequence(tbs)
-  const notBefore = readTime(validity)
-  const notAfter = readTime(validity)
+  const notBefore = readTime(validity, onDeparture)
+  const notAfter = readTime(validity, onDeparture)
   expectEnd(validity)
   if (notAfter < notBefore) throw new X509Error('certificate_validity_inverted', 'notAfter is before notBefore')
   const subject = readName(tbs)
-  const publicKey = readPublicKey(tbs)
-  // "CAs conforming to this profile MUST NOT generate certificates with unique identifiers": RFC 5280 §4.1.2.8
-  if (peekTag(tbs) === contextPrimitive(1) || peekTag(tbs) === contextPrimitive(2)) {
-    throw new X509Error('certificate_unique_id', 'the certificate has a unique identifier')
+  const publicKey = readPublicKey(tbs, keys)
+  for (const tag of [contextPrimitive(1), contextPrimitive(2)]) {
+    if (peekTag(tbs) !== tag) continue
+    // "CAs conforming to this profile MUST NOT generate certificates with unique identifiers": RFC 5280 §4.1.2.8
+    onDeparture('certificate_unique_id', 'the certificate has a unique identifier')
+    readRaw(tbs)
   }
   const extensions = atEnd(tbs) ? NO_EXTENSIONS : readTaggedExtensions(tbs)
   expectEnd(tbs)
-  const isSelfIssued = sameBytes(issuer.der, subject.der)
-  return { serialHex, signatureAlgorithm, issuer, subject, notBefore, notAfter, publicKey, extensions, isSelfIssued }
+  const isSelfIssued = form.isSelfIssued(issuer, subject)
+  return {
+    serialHex,
+    signatureAlgorithm,
+    algorithmDer,
+    issuer,
+    subject,
+    notBefore,
+    notAfter,
+    publicKey,
+    extensions,
+    isSelfIssued,
+  }
 }
 
 function readVersion(tbs: DerReader): void {
@@ -117,15 +195,22 @@ function readVersion(tbs: DerReader): void {
   if (version !== 2) throw new X509Error('certificate_version', 'the version is not 3')
 }
 
-function readSerial(tbs: DerReader): string {
+function readSerial(tbs: DerReader, onDeparture: OnDeparture): string {
   const content = readInteger(tbs)
   // "The serial number MUST be a positive integer": RFC 5280 §4.1.2.2
   if ((content[0] ?? 0x80) >= 0x80 || (content.length === 1 && content[0] === 0)) {
-    throw new X509Error('certificate_serial', 'the serial number is not positive')
+    onDeparture('certificate_serial', 'the serial number is not positive')
   }
   // "Conforming CAs MUST NOT use serialNumber values longer than 20 octets": RFC 5280 §4.1.2.2
-  if (content.length > 20) throw new X509Error('certificate_serial', 'the serial number has more than 20 octets')
-  return (content[0] === 0 ? content.subarray(1) : content).toHex()
+  if (content.length > 20) onDeparture('certificate_serial', 'the serial number has more than 20 octets')
+  return serialText(content)
+}
+
+/** Hex of a serial number's magnitude; negative ones, which a CA should not but may have issued, keep their sign. */
+export function serialText(content: Uint8Array): string {
+  if ((content[0] ?? 0) < 0x80) return (content[0] === 0 && content.length > 1 ? content.subarray(1) : content).toHex()
+  const magnitude = (-BigInt.asIntN(content.length * 8, BigInt(`0x${content.toHex()}`))).toString(16)
+  return `-${magnitude.padStart(magnitude.length + (magnitude.length % 2), '0')}`
 }
 
 function readTaggedExtensions(tbs: DerReader): Extensions {

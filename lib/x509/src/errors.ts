@@ -3,6 +3,7 @@ export type TlsAlert =
   | 'bad_certificate'
   | 'unsupported_certificate'
   | 'certificate_expired'
+  | 'certificate_revoked'
   | 'certificate_unknown'
   | 'unknown_ca'
   | 'access_denied'
@@ -43,6 +44,19 @@ export const X509_FAILURES = {
   extension_duplicate: { alert: 'bad_certificate', source: 'RFC 5280 §4.2' },
   extension_invalid: { alert: 'bad_certificate', source: 'RFC 5280 §4.2.1' },
   algorithm_unsupported: { alert: 'unsupported_certificate', source: 'RFC 4055 §3.1, RFC 5758 §3.2' },
+  // Certificate revocation lists
+  crl_version: { alert: 'certificate_unknown', source: 'RFC 5280 §5.1.2.1' },
+  crl_algorithm_mismatch: { alert: 'certificate_unknown', source: 'RFC 5280 §5.1.1.2' },
+  crl_issuer_empty: { alert: 'certificate_unknown', source: 'RFC 5280 §5.1.2.3' },
+  crl_next_update_missing: { alert: 'certificate_unknown', source: 'RFC 5280 §5.1.2.5' },
+  crl_number_missing: { alert: 'certificate_unknown', source: 'RFC 5280 §5.2.3' },
+  crl_not_yet_valid: { alert: 'certificate_unknown', source: 'RFC 5280 §6.3.3 (a)' },
+  crl_expired: { alert: 'certificate_unknown', source: 'RFC 5280 §6.3.3 (a)' },
+  crl_signer_unknown: { alert: 'certificate_unknown', source: 'RFC 5280 §6.3.3 (f)' },
+  crl_signer_key_usage: { alert: 'certificate_unknown', source: 'RFC 5280 §6.3.3 (f)' },
+  crl_signature_invalid: { alert: 'certificate_unknown', source: 'RFC 5280 §6.3.3 (g)' },
+  certificate_revoked: { alert: 'certificate_revoked', source: 'RFC 5280 §6.1.3 (a)(3)' },
+  revocation_unknown: { alert: 'certificate_unknown', source: 'RFC 5280 §6.3.3' },
   // Keys
   key_algorithm_refused: { alert: 'unsupported_certificate', source: 'RFC 5480 §2, RFC 3279 §2.3.1' },
   key_curve_refused: { alert: 'unsupported_certificate', source: 'RFC 5480 §2.1.1' },
@@ -85,7 +99,25 @@ export const X509_FAILURES = {
   name_excluded: { alert: 'bad_certificate', source: 'RFC 5280 §6.1.3 (c)' },
   name_unsupported: { alert: 'bad_certificate', source: 'RFC 5280 §4.2.1.10' },
   name_constraint_unsupported: { alert: 'unsupported_certificate', source: 'RFC 5280 §4.2.1.10' },
+  policy_mapping_invalid: { alert: 'bad_certificate', source: 'RFC 5280 §6.1.4 (a)' },
+  policy_not_valid: { alert: 'bad_certificate', source: 'RFC 5280 §6.1.3 (f), §6.1.5 (g); RFC 9618 §5' },
+  peer_name_mismatch: { alert: 'bad_certificate', source: 'RFC 9525 §6' },
   path_budget_exceeded: { alert: 'bad_certificate', source: 'architecture.md, bounded work' },
+  signature_budget_exceeded: { alert: 'bad_certificate', source: 'architecture.md, bounded work' },
+  name_budget_exceeded: { alert: 'bad_certificate', source: 'architecture.md, bounded work' },
+  policy_budget_exceeded: { alert: 'bad_certificate', source: 'architecture.md, bounded work; RFC 9618 §3' },
+  // What a path profile wants certificates to say
+  extension_criticality: { alert: 'bad_certificate', source: 'RFC 5280 §4.2.1, §5.2, §5.3' },
+  extension_on_leaf: { alert: 'bad_certificate', source: 'RFC 5280 §4.2.1.10' },
+  key_identifier_missing: { alert: 'bad_certificate', source: 'RFC 5280 §4.2.1.1, §4.2.1.2, §5.2.1' },
+  key_identifier_form: { alert: 'bad_certificate', source: 'Baseline Requirements §7.1.2.1.3, §7.1.2.11.1' },
+  key_usage_without_ca: { alert: 'bad_certificate', source: 'RFC 5280 §4.2.1.9' },
+  subject_empty: { alert: 'bad_certificate', source: 'RFC 5280 §4.1.2.6' },
+  subject_alt_name_missing: { alert: 'bad_certificate', source: 'RFC 5280 §4.1.2.6; Baseline Requirements §7.1.4.2' },
+  dns_name_invalid: { alert: 'bad_certificate', source: 'RFC 5280 §4.2.1.6' },
+  common_name_foreign: { alert: 'bad_certificate', source: 'Baseline Requirements §7.1.4.3' },
+  wildcard_too_wide: { alert: 'bad_certificate', source: 'RFC 9525 §7.1; Baseline Requirements §3.2.2.6' },
+  eku_forbidden_on_leaf: { alert: 'unsupported_certificate', source: 'Baseline Requirements §7.1.2.7.10' },
   class_missing: { alert: 'access_denied', source: 'architecture.md, Trust (class policy)' },
   class_ambiguous: { alert: 'access_denied', source: 'architecture.md, Trust (class policy)' },
   class_not_granted: { alert: 'access_denied', source: 'architecture.md, Trust (class policy)' },

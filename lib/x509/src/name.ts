@@ -18,6 +18,8 @@ export interface Name {
 export interface NameAttribute {
   readonly oid: string
   readonly value: string
+  /** There where `value` stands for a type without text. */
+  readonly isRaw?: true
 }
 
 export type AttributeType = keyof typeof ATTRIBUTE_TYPES
@@ -66,7 +68,7 @@ export function formatName(name: Name): string {
     .join(',')
 }
 
-/** Equality of the encodings. Comparison under string preparation (RFC 5280 §7.1) is not made here. */
+/** Equality of the encodings. Comparison under string preparation (RFC 5280 §7.1): `samePreparedName`. */
 export function sameName(a: Name, b: Name): boolean {
   return sameBytes(a.der, b.der)
 }
@@ -79,9 +81,10 @@ export function nameValues(name: Name, attributeOid: string): string[] {
 function readAttribute(reader: DerReader): NameAttribute {
   const attribute = readSequence(reader)
   const type = readOid(attribute)
+  const isRaw = !TEXT_TAGS.has(peekTag(attribute))
   const value = readText(attribute)
   if (!atEnd(attribute)) throw new X509Error('der_trailing_bytes', 'an attribute has more than a type and a value')
-  return { oid: type, value }
+  return isRaw ? { oid: type, value, isRaw } : { oid: type, value }
 }
 
 function readText(reader: DerReader): string {
@@ -136,6 +139,7 @@ function escapeValue(value: string): string {
     .replace(/\p{Cc}/gu, (control) => new TextEncoder().encode(control).toHex().replace(/../g, String.raw`\$&`))
 }
 
+const TEXT_TAGS: ReadonlySet<number> = new Set([TAG.utf8String, TAG.printableString, TAG.ia5String, TAG.bmpString])
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const UTF16 = new TextDecoder('utf-16be', { fatal: true, ignoreBOM: true })
 const PRINTABLE = /^[A-Za-z0-9 '()+,\-./:=?]*$/

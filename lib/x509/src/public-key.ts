@@ -35,28 +35,43 @@ export interface PublicKey {
   readonly subjectKeyId: Uint8Array
 }
 
+/** What is asked of an RSA key beside a modulus that is not known to be weak. */
+export interface KeyRules {
+  readonly minRsaBits: number
+  /** The size is a multiple of this. */
+  readonly rsaBitsStep: 1 | 8
+  /** e = 65537; otherwise any odd one from 3 to 2^256. */
+  readonly isExponentFixed: boolean
+}
+
+export const OUR_KEYS: KeyRules = { minRsaBits: 3072, rsaBitsStep: 8, isExponentFixed: true }
+
+/** Keys that are only verified with, in certificates that others issued: BR §6.1.5 and §6.1.6 but for the step. */
+export const FOREIGN_KEYS: KeyRules = { minRsaBits: 2048, rsaBitsStep: 1, isExponentFixed: false }
+
 /**
  * Decodes one SubjectPublicKeyInfo, at most 2 KiB, and checks the key: a point in uncompressed form on P-256, P-384 or
- * P-521; or RSA with 3072 to 8192 bits in steps of eight, e = 65537 and a modulus that is not known to be weak.
+ * P-521; or RSA as `rules` say, with at most 8192 bits and a modulus that is not known to be weak.
  *
  * Does **not** ask whether a key is blocked or already used.
  *
+ * @param rules `OUR_KEYS` when absent: RSA with 3072 bits or more in steps of eight, e = 65537.
  * @throws {X509Error} key_* and der_* codes.
  */
-export function decodePublicKey(spkiDer: Uint8Array): PublicKey {
+export function decodePublicKey(spkiDer: Uint8Array, rules: KeyRules = OUR_KEYS): PublicKey {
   const reader = openDer(spkiDer, 2048)
-  const key = readPublicKey(reader)
+  const key = readPublicKey(reader, rules)
   expectEnd(reader)
   return key
 }
 
-export function readPublicKey(reader: DerReader): PublicKey {
+export function readPublicKey(reader: DerReader, rules: KeyRules = OUR_KEYS): PublicKey {
   const { value, raw } = withRaw(reader, (outer) => {
     const info = readSequence(outer)
     const algorithm = readRaw(info)
     const bits = readBitStringOctets(info)
     expectEnd(info)
-    return { kind: keyKind(algorithm, bits), bits }
+    return { kind: keyKind(algorithm, bits, rules), bits }
   })
   return lazyKey(raw, value.bits, value.kind)
 }
@@ -98,14 +113,14 @@ function importKey(spkiDer: Uint8Array): KeyObject {
   }
 }
 
-function keyKind(algorithm: Uint8Array, bits: Uint8Array): KeyKind {
+function keyKind(algorithm: Uint8Array, bits: Uint8Array, rules: KeyRules): KeyKind {
   for (const curve of CURVES) {
     if (!sameBytes(algorithm, curve.algorithmDer)) continue
     checkPoint(bits, curve)
     return { type: 'ec', curve: curve.name }
   }
   // "The parameters field MUST have ASN.1 type NULL for this algorithm identifier": RFC 3279 §2.3.1
-  if (sameBytes(algorithm, RSA_ALGORITHM)) return { type: 'rsa', bits: rsaBits(bits) }
+  if (sameBytes(algorithm, RSA_ALGORITHM)) return { type: 'rsa', bits: rsaBits(bits, rules) }
   if (readOid(readSequence(viewDer(algorithm))) === OID.ecPublicKey) {
     // "specifiedCurve MUST NOT be used in PKIX": RFC 5480 §2.1.1
     throw new X509Error('key_curve_refused', 'the key is on a curve other than P-256, P-384 or P-521')
@@ -113,7 +128,7 @@ function keyKind(algorithm: Uint8Array, bits: Uint8Array): KeyKind {
   throw new X509Error('key_algorithm_refused', 'the key is neither ECDSA nor RSA')
 }
 
-function rsaBits(bits: Uint8Array): number {
+function rsaBits(bits: Uint8Array, rules: KeyRules): number {
   const reader = viewDer(bits)
   const key = readSequence(reader)
   const modulus = readInteger(key)
@@ -121,13 +136,21 @@ function rsaBits(bits: Uint8Array): number {
   expectEnd(key)
   expectEnd(reader)
   const magnitude = modulus[0] === 0 ? modulus.subarray(1) : modulus
-  const size = magnitude.length * 8
-  if (modulus[0] !== 0 || (magnitude[0] ?? 0) < 0x80 || size < 3072 || size > 8192) {
-    throw new X509Error('key_rsa_size', 'an RSA modulus needs 3072 to 8192 bits, a multiple of eight')
+  const size = magnitude.length * 8 - (Math.clz32(magnitude[0] ?? 0) - 24)
+  const isNegative = (modulus[0] ?? 0) >= 0x80
+  if (isNegative || size < rules.minRsaBits || size > 8192 || size % rules.rsaBitsStep !== 0) {
+    const step = rules.rsaBitsStep === 1 ? '' : `, a multiple of ${rules.rsaBitsStep}`
+    throw new X509Error('key_rsa_size', `an RSA modulus needs ${rules.minRsaBits} to 8192 bits${step}`)
   }
-  if (!sameBytes(exponent, F4)) throw new X509Error('key_rsa_exponent', 'an RSA public exponent other than 65537')
+  const isRefused = rules.isExponentFixed ? !sameBytes(exponent, F4) : !isOddExponent(exponent)
+  if (isRefused) throw new X509Error('key_rsa_exponent', 'an RSA public exponent that is not accepted')
   checkModulus(BigInt(`0x${magnitude.toHex()}`))
   return size
+}
+
+function isOddExponent(content: Uint8Array): boolean {
+  const [first = 0, ...rest] = content
+  return first < 0x80 && content.length <= 33 && ((content.at(-1) ?? 0) & 1) === 1 && (first > 1 || rest.length > 0)
 }
 
 const RSA_ALGORITHM = encodeDer(sequence(oid(OID.rsaEncryption), NULL))

@@ -112,8 +112,8 @@ export function withRaw<T>(reader: DerReader, read: (reader: DerReader) => T): {
   return { value, raw: reader.bytes.subarray(start, reader.offset) }
 }
 
-export function readBoolean(reader: DerReader): boolean {
-  const content = readPrimitive(reader, TAG.boolean)
+export function readBoolean(reader: DerReader, tag: number = TAG.boolean): boolean {
+  const content = readPrimitive(reader, tag)
   // "If the encoding represents the boolean value TRUE, its single contents octet shall have all eight bits set": X.690 §11.1
   if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff)) {
     throw new X509Error('der_boolean_invalid', 'a BOOLEAN is neither 00 nor FF')
@@ -122,11 +122,12 @@ export function readBoolean(reader: DerReader): boolean {
 }
 
 /** BOOLEAN DEFAULT FALSE: absent is FALSE, and FALSE must be absent. */
-export function readDefaultFalse(reader: DerReader): boolean {
-  if (peekTag(reader) !== TAG.boolean) return false
+export function readDefaultFalse(reader: DerReader, tag: number = TAG.boolean): boolean {
+  if (peekTag(reader) !== tag) return false
   // "The encoding of a set value or sequence value shall not include an encoding for any component value which is
   // equal to its default value": X.690 §11.5
-  if (!readBoolean(reader)) throw new X509Error('der_default_explicit', 'a FALSE is written where it is the default')
+  if (!readBoolean(reader, tag))
+    throw new X509Error('der_default_explicit', 'a FALSE is written where it is the default')
   return true
 }
 

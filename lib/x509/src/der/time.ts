@@ -1,3 +1,5 @@
+import type { OnDeparture } from '../departure.ts'
+import { refuseDeparture } from '../departure.ts'
 import { X509Error } from '../errors.ts'
 import type { DerReader } from './reader.ts'
 import { peekTag, readPrimitive } from './reader.ts'
@@ -5,11 +7,11 @@ import { TAG } from './tag.ts'
 import { asciiString } from './writer.ts'
 
 /**
- * A Time of a certificate: whole seconds, in `Z`, without fraction.
+ * A Time of a certificate or CRL: whole seconds, in `Z`, without fraction.
  *
  * @throws {X509Error} `der_time_invalid`.
  */
-export function readTime(reader: DerReader): Date {
+export function readTime(reader: DerReader, onDeparture: OnDeparture = refuseDeparture): Date {
   const isUtc = peekTag(reader) === TAG.utcTime
   const text = String.fromCharCode(...readPrimitive(reader, isUtc ? TAG.utcTime : TAG.generalizedTime).subarray(0, 16))
   const match = (isUtc ? UTC_TIME : GENERALIZED_TIME).exec(text)
@@ -19,7 +21,7 @@ export function readTime(reader: DerReader): Date {
   const year = isUtc ? Number(yearText) + (Number(yearText) >= 50 ? 1900 : 2000) : Number(yearText)
   // "CAs conforming to this profile MUST always encode certificate validity dates through the year 2049 as UTCTime":
   // RFC 5280 §4.1.2.5
-  if (!isUtc && year < 2050) throw new X509Error('der_time_invalid', 'a time before 2050 is written as GeneralizedTime')
+  if (!isUtc && year < 2050) onDeparture('der_time_invalid', 'a time before 2050 is written as GeneralizedTime')
   return inCalendar(`${String(year).padStart(4, '0')}-${month}-${day}T${hours}:${minutes}:${seconds}.000Z`)
 }
 

@@ -32,6 +32,7 @@ import type {
   NameConstraints,
   PolicyConstraints,
   PolicyInformation,
+  PolicyMapping,
   RawExtension,
 } from './model.ts'
 import { KEY_USAGE_BITS } from './model.ts'
@@ -114,7 +115,7 @@ function readGeneralNames(reader: DerReader): readonly GeneralName[] {
   return readEach(readSequence(reader), readAddressableName)
 }
 
-function readAuthorityKeyId(reader: DerReader): AuthorityKeyId {
+export function readAuthorityKeyId(reader: DerReader): AuthorityKeyId {
   const fields = readSequence(reader)
   const keyId = peekTag(fields) === contextPrimitive(0) ? readPrimitive(fields, contextPrimitive(0)) : undefined
   const issuer =
@@ -173,6 +174,16 @@ function readPolicyInformation(reader: DerReader): PolicyInformation {
     throw new X509Error('der_tag_unexpected', 'policy qualifiers are not a SEQUENCE')
   }
   return qualifiersDer === undefined ? { oid } : { oid, qualifiersDer }
+}
+
+function readPolicyMappings(reader: DerReader): readonly PolicyMapping[] {
+  return readEach(readSequence(reader), (list) => {
+    const mapping = readSequence(list)
+    const issuerDomainPolicy = readOid(mapping)
+    const subjectDomainPolicy = readOid(mapping)
+    expectEnd(mapping)
+    return { issuerDomainPolicy, subjectDomainPolicy }
+  })
 }
 
 function readPolicyConstraints(reader: DerReader): PolicyConstraints {
@@ -238,6 +249,7 @@ const DECODERS: { readonly [N in ExtensionName]: (reader: DerReader) => KnownExt
   authorityKeyId: readAuthorityKeyId,
   nameConstraints: readNameConstraints,
   certificatePolicies: readCertificatePolicies,
+  policyMappings: readPolicyMappings,
   policyConstraints: readPolicyConstraints,
   inhibitAnyPolicy: (reader) => readSmallInteger(reader, 255),
   crlDistributionPoints: readDistributionPoints,
@@ -255,6 +267,7 @@ const EXTENSION_NAMES = [
   'authorityKeyId',
   'nameConstraints',
   'certificatePolicies',
+  'policyMappings',
   'policyConstraints',
   'inhibitAnyPolicy',
   'crlDistributionPoints',

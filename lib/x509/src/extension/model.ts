@@ -43,9 +43,19 @@ export interface PolicyConstraints {
   readonly inhibitPolicyMapping?: number
 }
 
-export interface DistributionPoint {
+export interface PolicyMapping {
+  readonly issuerDomainPolicy: string
+  readonly subjectDomainPolicy: string
+}
+
+/** Either `fullName` has an element or `relativeNameDer` is there, or neither. */
+export interface DistributionPointName {
   readonly fullName: readonly GeneralName[]
+  /** RelativeDistinguishedName under its IMPLICIT tag [1]. */
   readonly relativeNameDer?: Uint8Array
+}
+
+export interface DistributionPoint extends DistributionPointName {
   /** Bit numbers of ReasonFlags. */
   readonly reasons?: readonly number[]
   readonly crlIssuer?: readonly GeneralName[]
@@ -72,6 +82,7 @@ export interface KnownExtensions {
   authorityKeyId: AuthorityKeyId
   nameConstraints: NameConstraints
   certificatePolicies: readonly PolicyInformation[]
+  policyMappings: readonly PolicyMapping[]
   policyConstraints: PolicyConstraints
   inhibitAnyPolicy: number
   crlDistributionPoints: readonly DistributionPoint[]

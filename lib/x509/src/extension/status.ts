@@ -5,7 +5,7 @@ import { contextConstructed, contextPrimitive } from '../der/tag.ts'
 import { X509Error } from '../errors.ts'
 import type { GeneralName } from '../general-name.ts'
 import { readGeneralName } from '../general-name.ts'
-import type { AccessDescription, DistributionPoint } from './model.ts'
+import type { AccessDescription, DistributionPoint, DistributionPointName } from './model.ts'
 
 /** cRLDistributionPoints and freshestCRL (RFC 5280 §4.2.1.13, §4.2.1.15). */
 export function readDistributionPoints(reader: DerReader): readonly DistributionPoint[] {
@@ -14,20 +14,7 @@ export function readDistributionPoints(reader: DerReader): readonly Distribution
 
 function readDistributionPoint(reader: DerReader): DistributionPoint {
   const fields = readSequence(reader)
-  let fullName: readonly GeneralName[] = []
-  let relativeNameDer: Uint8Array | undefined
-  if (peekTag(fields) === contextConstructed(0)) {
-    const choice = readConstructed(fields, contextConstructed(0))
-    if (peekTag(choice) === contextConstructed(0)) {
-      fullName = readEach(readConstructed(choice, contextConstructed(0)), readAddressableName)
-    } else {
-      relativeNameDer = readRaw(choice)
-      if (relativeNameDer[0] !== contextConstructed(1)) {
-        throw new X509Error('der_tag_unexpected', 'a DistributionPointName has an unknown tag')
-      }
-    }
-    expectEnd(choice)
-  }
+  const name = readDistributionPointName(fields)
   const reasons = peekTag(fields) === contextPrimitive(1) ? readNamedBits(fields, 9, contextPrimitive(1)) : undefined
   const crlIssuer =
     peekTag(fields) === contextConstructed(2)
@@ -35,15 +22,31 @@ function readDistributionPoint(reader: DerReader): DistributionPoint {
       : undefined
   expectEnd(fields)
   // "a DistributionPoint MUST NOT consist of only the reasons field": RFC 5280 §4.2.1.13
-  if (fullName.length === 0 && relativeNameDer === undefined && crlIssuer === undefined) {
+  if (name.fullName.length === 0 && name.relativeNameDer === undefined && crlIssuer === undefined) {
     throw new X509Error('extension_invalid', 'a distribution point names nothing')
   }
   return {
-    fullName,
-    ...(relativeNameDer === undefined ? {} : { relativeNameDer }),
+    ...name,
     ...(reasons === undefined ? {} : { reasons }),
     ...(crlIssuer === undefined ? {} : { crlIssuer }),
   }
+}
+
+/** `distributionPoint [0] DistributionPointName OPTIONAL`, of a distribution point and of issuingDistributionPoint. */
+export function readDistributionPointName(fields: DerReader): DistributionPointName {
+  if (peekTag(fields) !== contextConstructed(0)) return { fullName: [] }
+  const choice = readConstructed(fields, contextConstructed(0))
+  if (peekTag(choice) === contextConstructed(0)) {
+    const fullName = readEach(readConstructed(choice, contextConstructed(0)), readAddressableName)
+    expectEnd(choice)
+    return { fullName }
+  }
+  const relativeNameDer = readRaw(choice)
+  expectEnd(choice)
+  if (relativeNameDer[0] !== contextConstructed(1)) {
+    throw new X509Error('der_tag_unexpected', 'a DistributionPointName has an unknown tag')
+  }
+  return { fullName: [], relativeNameDer }
 }
 
 /** authorityInfoAccess (RFC 5280 §4.2.2.1). */

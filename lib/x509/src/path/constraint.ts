@@ -1,10 +1,8 @@
-import { viewDer } from '../der/reader.ts'
-import { encodeDer, sequence } from '../der/writer.ts'
 import { isDnsName } from '../dns-name.ts'
 import { X509Error } from '../errors.ts'
 import type { GeneralName } from '../general-name.ts'
 import type { Name } from '../name.ts'
-import { readName } from '../name.ts'
+import { preparedRdn } from '../name-comparison.ts'
 
 /**
  * Whether a name lies within one subtree of the same type (RFC 5280 §4.2.1.10).
@@ -96,16 +94,6 @@ function directoryWithin(name: Name, base: Name): boolean {
     const other = name.rdns[i]
     return other !== undefined && preparedRdn(rdn) === preparedRdn(other)
   })
-}
-
-/** An approximation of RFC 4518 from above: compatibility form, one case, single spaces. */
-function preparedRdn(rdn: Uint8Array): string {
-  const { attributes } = readName(viewDer(encodeDer(sequence(rdn))))
-  const prepared = attributes.map(({ oid, value }) => {
-    const text = value.normalize('NFKC').toLowerCase().normalize('NFKC').trim().replace(/\s+/g, ' ')
-    return JSON.stringify([oid, text])
-  })
-  return prepared.toSorted().join(',')
 }
 
 function unsupportedConstraint(constraint: string): never {

@@ -1,7 +1,7 @@
 import type { Certificate } from '../certificate.ts'
 import { X509Error } from '../errors.ts'
 import { OID } from '../oid.ts'
-import type { Path } from './resolve.ts'
+import type { AnyPath, Path } from './resolve.ts'
 
 /**
  * Extended key usages, nested: what a certificate may be used for, its issuers must all carry too. RFC 5280 leaves the
@@ -26,6 +26,38 @@ export function checkExtKeyUsage({ leaf, issuers, anchor }: Path, wanted: string
   for (const [i, issuer] of issuers.entries()) {
     checkGranted(issuer.extensions.extKeyUsage ?? [], issuers.slice(i + 1), anchor)
   }
+}
+
+/**
+ * Extended key usages as most of the world reads them: a certificate may be used for what it and every CA above it lists, a
+ * CA without the extension allowing everything. A delegated OCSP responder is the exception, as above.
+ *
+ * @param wanted The usage asked for; without it, nothing is.
+ * @throws {X509Error} `eku_missing`, `eku_not_granted`.
+ *
+ * Source: RFC 5280 §4.2.1.12; BR §7.1.2.10.6 for CAs.
+ */
+export function checkUsage(
+  { leaf, issuers, anchor }: AnyPath,
+  wanted: string | undefined,
+  { isUsageOptional, isAnyUsageEnough }: { isUsageOptional: boolean; isAnyUsageEnough: boolean },
+): void {
+  if (wanted === undefined) return
+  const usages = leaf.extensions.extKeyUsage
+  const isAllowed =
+    usages === undefined ? isUsageOptional : usages.includes(wanted) || (isAnyUsageEnough && hasAnyUsage(usages))
+  if (!isAllowed) throw new X509Error('eku_missing', `the leaf does not carry the usage ${wanted}`)
+  if (wanted === OID.ocspSigning) return
+  for (const { extensions } of [...issuers, anchor]) {
+    const granted = extensions.extKeyUsage
+    if (granted !== undefined && !granted.includes(wanted) && !hasAnyUsage(granted)) {
+      throw new X509Error('eku_not_granted', `an issuer does not carry the usage ${wanted}`)
+    }
+  }
+}
+
+function hasAnyUsage(usages: readonly string[]): boolean {
+  return usages.includes(OID.anyExtKeyUsage)
 }
 
 function isDelegatedResponder(usages: readonly string[]): boolean {

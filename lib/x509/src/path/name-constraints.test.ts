@@ -388,7 +388,7 @@ describe('name constraints', () => {
     expect({
       fails: refusalOf(() => validate([{ permitted: many, excluded: [] }], many, encodeName([CN('x')]))),
     }).toEqual({
-      fails: 'path_budget_exceeded',
+      fails: 'name_budget_exceeded',
     })
   })
 })

@@ -1,15 +1,19 @@
 import { verifySignature } from '../algorithm.ts'
-import type { Certificate } from '../certificate.ts'
+import type { AnyAlgorithm, Certificate } from '../certificate.ts'
 import { sameBytes } from '../der/reader.ts'
 import { X509Error } from '../errors.ts'
 import { sameName } from '../name.ts'
 
 /** Leaf, the CAs above it in order, and the anchor above those. Names chain; nothing else is checked. */
-export interface Path {
-  readonly leaf: Certificate
-  readonly issuers: readonly Certificate[]
-  readonly anchor: Certificate
+export interface Path<C = Certificate> {
+  readonly leaf: C
+  readonly issuers: readonly C[]
+  readonly anchor: C
 }
+
+/** One of ours or a foreign one. */
+export type PathCertificate = Certificate<AnyAlgorithm>
+export type AnyPath = Path<PathCertificate>
 
 /**
  * Arranges an ordered chain and finds its anchor: the last certificate itself, or the one that signed it.

@@ -22,9 +22,15 @@ export interface Minted {
 /** Extension slots in the order they are written; `undefined` leaves one out. */
 export type Slots = Record<string, Uint8Array | undefined>
 
-export interface MintSpec {
+/** What signs a certificate, and under which name. */
+export interface Issuing {
+  readonly key: TestKey
+  readonly certificate: Pick<Certificate, 'subject'>
+}
+
+export interface MintSpec<I extends Issuing = Minted> {
   readonly name?: string | Name
-  readonly issuer?: Minted
+  readonly issuer?: I
   readonly issuerName?: Name
   readonly key?: TestKey
   readonly serial?: Uint8Array
@@ -81,7 +87,7 @@ export function mintLeaf(spec: MintSpec & { readonly issuer: Minted }): Minted {
 }
 
 /** Writes and signs whatever `spec` says. */
-export function mintDer(spec: MintSpec): { der: Uint8Array; key: TestKey } {
+export function mintDer(spec: MintSpec<Issuing>): { der: Uint8Array; key: TestKey } {
   const key = spec.key ?? testKey()
   const signer = spec.issuer?.key ?? key
   const subject = typeof spec.name === 'object' ? spec.name : encodeName([{ type: 'CN', value: spec.name ?? 'test' }])
