@@ -19,8 +19,8 @@ export type HeadResult =
  * Checks the head of a request and rebuilds it for the next hop.
  *
  * node:http's parser has refused by then: obs-fold, a bare CR, several or malformed Content-Length. This adds what it
- * lets pass: Content-Length beside Transfer-Encoding, any transfer coding but `chunked`, more or less than one Host,
- * a path that is not canonical, Connection naming what frames the message.
+ * lets pass: Content-Length beside Transfer-Encoding, any transfer coding but `chunked`, more or less than one Host, a
+ * Host that is none, a path that is not canonical, Connection naming what frames the message.
  *
  * Source: RFC 9112 §3.2, §6.1, §6.3; RFC 9110 §7.6.1.
  */
@@ -28,6 +28,7 @@ export function checkRequestHead(request: IncomingMessage): HeadResult {
   const { rawHeaders: raw, httpVersion } = request
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return refuse('request_malformed')
   let hosts = 0
+  let host = ''
   let contentLength: string | undefined
   let transferCoding: string | undefined
   let upgrade: string | undefined
@@ -36,6 +37,7 @@ export function checkRequestHead(request: IncomingMessage): HeadResult {
     switch (raw[i]?.toLowerCase() ?? '') {
       case 'host':
         hosts += 1
+        host = value
         break
       case 'content-length':
         if (contentLength !== undefined) return refuse('framing_ambiguous')
@@ -52,6 +54,9 @@ export function checkRequestHead(request: IncomingMessage): HeadResult {
     }
   }
   if (hosts > 1 || (hosts === 0 && httpVersion !== '1.0')) return refuse('host_ambiguous')
+  // "A server MUST respond with a 400 … to any request message that contains … a Host header field with an invalid
+  // field value": RFC 9112 §3.2
+  if (!HOST.test(host)) return refuse('host_invalid')
   if (transferCoding !== undefined) {
     // "A server MAY reject a request that contains both Content-Length and Transfer-Encoding": RFC 9112 §6.1
     if (contentLength !== undefined || httpVersion === '1.0') return refuse('framing_ambiguous')
@@ -71,7 +76,8 @@ export function checkRequestHead(request: IncomingMessage): HeadResult {
 
 /**
  * The headers of a message that go on to the next hop, both ways: without hop-by-hop fields, without whatever Connection
- * names, without anything that could pass for an identity, in whatever spelling.
+ * names, without anything that could pass for an identity or, behind an interface that shows `_` as `-`, for what frames
+ * the message.
  *
  * @param raw  Name, value, name, value.
  */
@@ -81,10 +87,21 @@ export function endToEnd(raw: readonly string[], named: ReadonlySet<string> = na
     const [name, value] = [raw[i], raw[i + 1]]
     if (name === undefined || value === undefined) continue
     const lower = name.toLowerCase()
-    if (HOP_BY_HOP.has(lower) || named.has(lower) || isIdentityHeader(lower)) continue
+    if (HOP_BY_HOP.has(lower) || named.has(lower) || isIdentityHeader(lower) || isDisguised(lower)) continue
     kept.push(name, value)
   }
   return kept
+}
+
+/**
+ * Whether a message is in no transfer coding but `chunked`, said once: what is framed anew loses the name of its coding,
+ * and what was coded twice would arrive coded once and called plain (RFC 9112 §6.1).
+ *
+ * @param raw  Name, value, name, value.
+ */
+export function isCodedPlainly(raw: readonly string[]): boolean {
+  const codings = raw.filter((_, i) => i % 2 === 1 && raw[i - 1]?.toLowerCase() === 'transfer-encoding')
+  return codings.length === 0 || (codings.length === 1 && codings[0]?.trim().toLowerCase() === 'chunked')
 }
 
 /**
@@ -95,6 +112,13 @@ export function endToEnd(raw: readonly string[], named: ReadonlySet<string> = na
 export function isIdentityHeader(lower: string): boolean {
   const name = lower.includes('_') ? lower.replaceAll('_', '-') : lower
   return IDENTITY_NAMES.has(name) || IDENTITY_PREFIXES.some((prefix) => name.startsWith(prefix))
+}
+
+/** `Content_Length` and the like: no header of HTTP, but taken for one by CGI, WSGI and whatever is built on them. */
+function isDisguised(lower: string): boolean {
+  if (!lower.includes('_')) return false
+  const name = lower.replaceAll('_', '-')
+  return FRAMING.has(name) || HOP_BY_HOP.has(name)
 }
 
 /**
@@ -178,6 +202,11 @@ const IDENTITY_PREFIXES = [
   'x-amzn-mtls-clientcert',
   'x-arr-clientcert',
 ] as const
+/**
+ * `uri-host [ ":" port ]` (RFC 9110 §7.2); empty where the target has no authority. Without the comma, which the grammar
+ * allows in a name: some would read two hosts.
+ */
+const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(?::\d{0,5})?$/
 const PRINTABLE = /^[!"$-~]*$/
 /** An empty segment, a dot segment. */
 const SUSPICIOUS = /\/\/|\/\.{1,2}(?:\/|$)|\\/

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { ignore } from './endpoint.ts'
-import { endToEnd, type RequestHead } from './http-head.ts'
+import { endToEnd, isCodedPlainly, type RequestHead } from './http-head.ts'
 import { CONNECTION_GONE, type Lane, type LaneConnection } from './http-lanes.ts'
 
 export type RelayEnd =
@@ -99,9 +99,11 @@ export function relay(
     },
     onResponseStart(started, status, _headers, statusText) {
       if (isOver || status < 200) return
-      count.status = status
       const raw = (started.rawHeaders ?? []) as Buffer[] // undici hands HTTP/1.1 headers over as buffers
-      response.writeHead(status, statusText, endToEnd(raw.map((bytes) => bytes.toString('latin1'))))
+      const headers = raw.map((bytes) => bytes.toString('latin1'))
+      if (!isCodedPlainly(headers)) return started.abort(new Error('an answer in an unknown transfer coding'))
+      count.status = status
+      response.writeHead(status, statusText, endToEnd(headers))
       // A head that waits for its body would hide a stream that begins late; one that comes with it travels with it.
       queueMicrotask(() => {
         if (count.responseBytes === 0 && !response.writableEnded) response.flushHeaders()

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream'
 import type { ProxyLimits } from './config.ts'
 import { ignore, KEEP_ALIVE_MS } from './endpoint.ts'
+import { createPipeline } from './http-pipeline.ts'
 import { sendProblem, sendRawProblem } from './problem.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -35,27 +36,34 @@ export function createHttpServer(handlers: HttpServerHandlers, limits: ProxyLimi
     keepAliveInitialDelay: KEEP_ALIVE_MS,
     shouldUpgradeCallback: () => false,
   })
-  server.on('request', (request, response) => handlers.onRequest(request, response, false))
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
-    handlers.onRequest(request, response, true),
-  )
-  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-    const refusal: Refusal = { code: 'expectation_refused', rule: 'http' }
+  const pipeline = createPipeline()
+  const inTurn = (response: ServerResponse, work: () => void) => {
+    if (pipeline.add(response, work)) return
+    answerWith(response, { code: 'upstream_busy', rule: 'limits' })
+  }
+  const answerWith = (response: ServerResponse, refusal: Refusal) =>
     sendProblem(response, refusal, { side: handlers.side, ...handlers.describe(response.req.socket) }, { close: true })
-  })
-  server.on('connect', (_request, socket: Duplex) => {
-    const refusal: Refusal = { code: 'request_malformed', rule: 'http' }
-    sendRawProblem(socket, refusal, { side: handlers.side, ...handlers.describe(socket) })
-  })
+  const endWith = (socket: Duplex, refusal: Refusal) =>
+    pipeline.end(socket, () => {
+      sendRawProblem(socket, refusal, { side: handlers.side, ...handlers.describe(socket) })
+      socket.destroy()
+    })
+
+  server.on('request', (request, response) => inTurn(response, () => handlers.onRequest(request, response, false)))
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+    inTurn(response, () => handlers.onRequest(request, response, true)),
+  )
+  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) =>
+    inTurn(response, () => answerWith(response, { code: 'expectation_refused', rule: 'http' })),
+  )
+  server.on('connect', (_request, socket: Duplex) => endWith(socket, { code: 'request_malformed', rule: 'http' }))
   server.on('clientError', (error: Error & { code?: string }, socket: Duplex) => {
     socket.on('error', ignore)
     if (!socket.writable || error.code === 'ECONNRESET') {
       socket.destroy()
       return
     }
-    const refusal: Refusal = { code: PARSER_CODES[error.code ?? ''] ?? 'request_malformed', rule: 'http' }
-    sendRawProblem(socket, refusal, { side: handlers.side, ...handlers.describe(socket) })
-    socket.destroy()
+    endWith(socket, { code: PARSER_CODES[error.code ?? ''] ?? 'request_malformed', rule: 'http' })
   })
   return server
 }

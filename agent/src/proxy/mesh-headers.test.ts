@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { testPki } from '@vcc/testkit'
 import { parseDictionary } from 'structured-headers'
 import { request } from 'undici'
 import { expect, test } from 'vitest'
@@ -12,9 +14,12 @@ import {
   leafOf,
   MATRIX,
   MATRIX_WITHOUT_EDGE,
+  meshUpstream,
   readToEnd,
   type ServiceHandler,
+  startAgent,
   startPair,
+  startService,
   tlsClient,
 } from './testing/mesh.ts'
 import { curl, openssl } from './testing/openssl.ts'
@@ -94,6 +99,16 @@ test('mesh-5d whatever a caller says about its identity is removed in any spelli
     expect(dictionary.get('id')?.[0]).toBe('spiffe://vcc.internal/org/brandenburg/svc/argus')
     expect(dictionary.get('class')?.[0]).toBe('mtls_certificate')
   }
+})
+
+test('mesh-5d what CGI would take for the framing of the message does not arrive; other underscores do', async () => {
+  await using mesh = await startPair({ mode: 'http', onRequest: mirror })
+  const disguised = ['Content_Length: 9', 'Transfer_Encoding: chunked', 'CONTENT_TYPE: a/b', 'Proxy_Connection: close']
+  const lines = ['GET / HTTP/1.1', 'Host: [::1]:80', ...disguised, 'X_Request_Id: 1', 'Connection: close']
+  const answer = await exchangeRaw(mesh.port, `${lines.join('\r\n')}\r\n\r\n`)
+  const seen = JSON.parse(answer.slice(answer.indexOf('{'), answer.lastIndexOf('}') + 1)) as Mirrored
+  const names = seen.raw.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase())
+  expect(names).toEqual(['host', 'connection', 'x_request_id', 'x-vcc-caller'])
 })
 
 test('mesh-5d the caller learns nothing that looks like an identity from a response either', async () => {
@@ -181,6 +196,12 @@ const ambiguous: readonly { name: string; head: string; status: number; code: st
     code: 'framing_ambiguous',
   },
   { name: 'two Host', head: 'GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n', status: 400, code: 'host_ambiguous' },
+  ...['a b', 'a, b', 'a,b', 'a/b', 'b@a', 'a:b', 'a:1:2', '[::1', 'a\\b', 'a#b', 'a?b'].map((host) => ({
+    name: `Host ${host}`,
+    head: `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`,
+    status: 400,
+    code: 'host_invalid',
+  })),
   { name: 'no Host', head: 'GET / HTTP/1.1\r\n\r\n', status: 400, code: 'host_ambiguous' },
   {
     name: 'a folded header',
@@ -532,4 +553,49 @@ test('mesh-5d what cannot be reached, and what does not answer, has its own code
   expect(await ask('/')).toBe('502 upstream_unreachable caller')
   await mesh.caller.change({ enforceUntil: new Date(Date.now() - 1_000) })
   expect(await ask('/')).toBe('503 state_expired caller')
+})
+
+test.each(['gzip, chunked', 'chunked, chunked', 'chunked\r\nTransfer-Encoding: chunked', 'xchunked', 'identity'])(
+  'mesh-5d an answer in the transfer coding %j is an answer of a broken service',
+  async (coding) => {
+    const answer = `HTTP/1.1 200 OK\r\nTransfer-Encoding: ${coding}\r\n\r\n4\r\nbody\r\n0\r\n\r\n`
+    const pki = testPki()
+    await using service = await startService({ onTcp: (socket) => socket.on('data', () => socket.end(answer)) })
+    await using covina = await startAgent(pki, { service: 'covina', mode: 'http', targetPort: service.port })
+    const upstreams = [meshUpstream(pki, 'covina', 'http', [covina.inboundPort()])]
+    await using argus = await startAgent(pki, { service: 'argus', mode: 'http', upstreams })
+    const response = await request(`http://127.0.0.1:${argus.outboundPort('covina')}/`)
+    expect([response.statusCode, await response.body.json()]).toMatchObject([502, { code: 'service_failed' }])
+  },
+)
+
+test('mesh-5d requests sent at once reach the service one after the other, and are answered in that order', async () => {
+  const seen: string[] = []
+  await using mesh = await startPair({
+    mode: 'http',
+    onRequest: async (incoming, response) => {
+      const { url = '' } = incoming
+      seen.push(url)
+      await bodyOf(incoming).catch(() => undefined)
+      await sleep(url === '/1' ? 300 : 0)
+      seen.push(`${url} done`)
+      response.end(url)
+    },
+  })
+  const one = (path: string, more = '') => `POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n${more}\r\nx`
+  await exchangeRaw(mesh.port, one('/1') + one('/2') + one('/3', 'Connection: close\r\n'))
+  expect(seen).toEqual(['/1', '/1 done', '/2', '/2 done', '/3', '/3 done'])
+
+  const chunked = 'POST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxx'
+  for (const broken of ['GET /\0 HTTP/1.1\r\n\r\n', chunked, 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n']) {
+    seen.length = 0
+    const answers = await exchangeRaw(mesh.port, one('/1') + broken)
+    expect(answers).toMatch(/^HTTP\/1\.1 200 [^]*\/1HTTP\/1\.1 400 /)
+    expect(seen).toEqual(['/1', '/1 done'])
+  }
+
+  seen.length = 0
+  const answers = await exchangeRaw(mesh.port, one('/1') + one('/2').repeat(99))
+  expect(answers.match(/HTTP\/1\.1 200 /g)?.length).toBe(65)
+  expect(answers.match(/HTTP\/1\.1 503 /g)?.length).toBe(1) // which ends the connection
 })

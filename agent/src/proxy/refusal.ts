@@ -56,6 +56,7 @@ const OWN = {
   request_timeout: { caller: 408, callee: 408, title: 'The request did not arrive in time' },
   request_head_too_large: { caller: 431, callee: 431, title: 'The head of the request is too large' },
   host_ambiguous: { caller: 400, callee: 400, title: 'The request has not exactly one Host' },
+  host_invalid: { caller: 400, callee: 400, title: 'The Host of the request is not a host' },
   framing_ambiguous: { caller: 400, callee: 400, title: 'The length of the request is ambiguous' },
   path_not_canonical: { caller: 400, callee: 400, title: 'The path is not canonical' },
   upgrade_refused: { caller: 501, callee: 501, title: 'Changing the protocol is not declared for the service' },
