@@ -17,7 +17,7 @@ interface Connection {
   close(): unknown
 }
 
-export async function openDatabase(control: ControlPlane): Promise<OwnedDatabase> {
+export async function openDatabase(control: Pick<ControlPlane, 'folder'>): Promise<OwnedDatabase> {
   // The driver belongs to the control plane; the suite has no dependency of its own on it.
   const load = createRequire(new URL('../../control-plane/package.json', import.meta.url))
   const Driver = load('better-sqlite3-multiple-ciphers') as new (path: string) => Connection

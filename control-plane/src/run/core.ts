@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type KeyStore, softwareStore } from '@vcc/keys'
-import { now, readKeyFile } from '@vcc/runtime'
+import { now, readKeyFile, removeTemporaries } from '@vcc/runtime'
 import { DEFAULT_OID_ARC } from '@vcc/x509'
 import type { AuditDeps } from '../audit/append.ts'
 import { type Authorities, openAuthorities } from '../authority/authority.ts'
@@ -13,6 +13,7 @@ import { resolveAbandoned } from '../issuance/store.ts'
 import { VERSION } from '../version.ts'
 import { auditLifecycle } from './audit.ts'
 import type { ControlEvents } from './events.ts'
+import type { Instruments } from './instruments.ts'
 import type { ControlMetrics } from './metrics.ts'
 
 /** What everything else rests on: the database, the keys, the CAs, and what `init` decided. */
@@ -28,7 +29,7 @@ export interface Core extends IssueDeps {
 export async function openCore(
   config: ControlConfig,
   resources: AsyncDisposableStack,
-  { events, metrics }: { events: ControlEvents; metrics: ControlMetrics },
+  { events, metrics, instruments }: { events: ControlEvents; metrics: ControlMetrics; instruments: Instruments },
 ): Promise<{ core: Core; orphans: number }> {
   const owner = randomUUID()
   const paths = pathsOf(config.data)
@@ -39,6 +40,7 @@ export async function openCore(
     events.schema_migrated({ from: database.migrated.from, to: database.migrated.to })
   }
   database.broken.addEventListener('abort', () => events.database_broken({}, database.broken.reason))
+  await removeTemporaries(paths.keys) // the database's lock makes the key store ours, too
   const keys = softwareStore({ folder: paths.keys, wrappingKey: await readKeyFile(config.secrets.key_store_key_file) })
   const installation = await loadInstallation(database)
   if (installation.oidArc === DEFAULT_OID_ARC) events.demo_arc({ oidArc: installation.oidArc })
@@ -51,7 +53,8 @@ export async function openCore(
     metrics.vcc_certificates_issued_total.add({ cause })
     metrics.signing_ops_total.add({ authority })
   }
-  const core = { database, audit, installation, authorities, keys, owner, onIssued, now }
+  const plain: Core = { database, audit, installation, authorities, keys, owner, onIssued, now }
+  const core = instruments.core?.(plain) ?? plain
   const orphans = await resolveAbandoned({ notOwner: owner }, core)
   if (orphans > 0) events.intents_orphaned({ count: orphans })
   await database.runUnit(() => auditLifecycle('started', audit))

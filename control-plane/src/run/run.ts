@@ -13,6 +13,7 @@ import { type Core, openCore } from './core.ts'
 import { type ControlEvents, controlEvents } from './events.ts'
 import { handlersOf } from './handlers.ts'
 import { issueIdentities } from './identities.ts'
+import type { Instruments } from './instruments.ts'
 import { scheduleJobs } from './jobs.ts'
 import { bindListeners } from './listeners.ts'
 import { joinBroker } from './messaging.ts'
@@ -23,14 +24,19 @@ import { revocationLists } from './revocation-lists.ts'
 import { createSteering } from './steering.ts'
 
 /** Runs the control plane until it is asked to stop. */
-export async function run(config: ControlConfig): Promise<void> {
+export async function run(config: ControlConfig, instruments: Instruments = {}): Promise<void> {
   const log = createLogger({ name: 'vcc-control', level: config.log.level })
-  const serve = (context: ServiceContext) => serveUntilStopped(config, controlEvents(log), context)
+  const serve = (context: ServiceContext) => serveUntilStopped(config, controlEvents(log), context, instruments)
   await runService(serve, { log, drainMs: config.drain.ms + 10_000 })
 }
 
-async function serveUntilStopped(config: ControlConfig, events: ControlEvents, context: ServiceContext): Promise<void> {
-  const started = await startControlPlane(config, events, context)
+async function serveUntilStopped(
+  config: ControlConfig,
+  events: ControlEvents,
+  context: ServiceContext,
+  instruments: Instruments,
+): Promise<void> {
+  const started = await startControlPlane(config, events, context, instruments)
   events.started(started)
   context.ready()
   await context.stopped
@@ -41,9 +47,10 @@ export async function startControlPlane(
   config: ControlConfig,
   events: ControlEvents,
   { signal, resources }: Pick<ServiceContext, 'signal' | 'resources'>,
+  instruments: Instruments = {},
 ) {
   const metrics = createMetrics(CONTROL_METRICS)
-  const { core, orphans } = await openCore(config, resources, { events, metrics })
+  const { core, orphans } = await openCore(config, resources, { events, metrics, instruments })
   const identities = await issueIdentities(core)
   const authenticator = createAuthenticator(core)
   const broker = resources.use(await openBroker(config, core, { authenticator, events }))
@@ -96,7 +103,7 @@ export async function startControlPlane(
   }
   const handlers = handlersOf({ core, steering, lists, enrol, inbox, adminTemplate, brokerConnected, onRetired })
   await listeners.mount({
-    handlers,
+    handlers: instruments.handlers?.(handlers) ?? handlers,
     callerOf: authenticator.callerOf,
     admitAddress: rateLimit(ANONYMOUS_RATE),
     admitDenied: rateLimit(DENIED_RATE),

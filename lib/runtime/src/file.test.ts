@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { ensureFolder, readFileBounded, removeFile, writeFileAtomic } from './file.ts'
+import { ensureFolder, readFileBounded, removeFile, removeTemporaries, writeFileAtomic } from './file.ts'
 import { nodeCommand } from './host.ts'
 
 let folder: string
@@ -113,6 +113,21 @@ describe('writeFileAtomic', () => {
       seen.add(content[0] ?? '')
     }
     expect(seen.size).toBeGreaterThan(1)
+  })
+})
+
+describe('removeTemporaries', () => {
+  test('removes what writers of any file left, however young, and nothing else', async () => {
+    const kept = ['key', '.key.other.tmp', '.key.00112233aabb', 'key.00112233aabb.tmp', '..00112233aabb.tmp']
+    const left = ['.key.00112233aabb.tmp', '.a.b.ffffffffffff.tmp']
+    for (const name of [...kept, ...left]) await writeFile(join(folder, name), '')
+    expect(await removeTemporaries(folder)).toBe(2)
+    expect((await readdir(folder)).toSorted()).toEqual(kept.toSorted())
+    expect(await removeTemporaries(folder)).toBe(0)
+  })
+
+  test('has nothing to do where there is no folder', async () => {
+    expect(await removeTemporaries(join(folder, 'none'))).toBe(0)
   })
 })
 

@@ -31,10 +31,35 @@ export async function writeFileAtomic(
     await syncFolder(folder)
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {})
-    throw new RuntimeError('file_unwritable', `${path} cannot be written (${errorCode(cause) ?? 'unknown reason'})`, {
+    const code = errorCode(cause) ?? 'unknown reason'
+    const hint = UNWRITABLE_HINTS[code]
+    throw new RuntimeError('file_unwritable', `${path} cannot be written (${code})`, {
       cause,
+      ...(hint === undefined ? {} : { hint }),
     })
   }
+}
+
+const UNWRITABLE_HINTS: Readonly<Record<string, string>> = {
+  ENOSPC: 'make room on its disk',
+  EDQUOT: 'the disk quota of its user is used up',
+  EROFS: 'mount its file system for writing',
+  EACCES: 'let its folder belong to the user of this program',
+}
+
+/**
+ * Removes every leftover of `writeFileAtomic` in a folder, however young: for the one program that may write there,
+ * before it does. They may hold keys. Answers how many there were; none where there is no folder.
+ */
+export async function removeTemporaries(folder: string): Promise<number> {
+  const names = await readdir(folder).catch((cause: unknown) => {
+    if (errorCode(cause) === 'ENOENT') return []
+    throw new RuntimeError('file_unreadable', `${folder} cannot be read`, { cause })
+  })
+  const left = names.filter((name) => TEMPORARY.test(name))
+  for (const name of left) await rm(join(folder, name), { force: true })
+  if (left.length > 0) await syncFolder(folder)
+  return left.length
 }
 
 /** Removes `path` so that it stays removed after a power cut. @throws {RuntimeError} `file_missing` */
@@ -103,10 +128,11 @@ export async function syncFolder(folder: string): Promise<void> {
 /** A younger one may belong to a writer that is alive. */
 const STALE_MS = 60_000
 
+const TEMPORARY = /^\.(.+)\.[0-9a-f]{12}\.tmp$/
+
 async function removeStaleTemporaries(folder: string, name: string): Promise<void> {
   for (const entry of await readdir(folder)) {
-    if (!entry.startsWith(`.${name}.`) || !/\.[0-9a-f]{12}\.tmp$/.test(entry)) continue
-    if (entry.length !== name.length + 18) continue
+    if (TEMPORARY.exec(entry)?.[1] !== name) continue
     const path = join(folder, entry)
     const age = Date.now() - (await stat(path).catch(() => ({ mtimeMs: Date.now() }))).mtimeMs
     if (age > STALE_MS) await rm(path, { force: true })

@@ -14,7 +14,14 @@ export { CLOSED, type Config, type ConfigShape, DurationField, SecretFileField }
 export { type Duration, formatDuration, parseDuration } from './duration.ts'
 export { errorCode, RUNTIME_FAILURES, RuntimeError, type RuntimeFailure } from './error.ts'
 export { defineEvents, type EventKind, type Events, type EventTable, event } from './events.ts'
-export { ensureFolder, readFileBounded, removeFile, syncFolder, writeFileAtomic } from './file.ts'
+export {
+  ensureFolder,
+  readFileBounded,
+  removeFile,
+  removeTemporaries,
+  syncFolder,
+  writeFileAtomic,
+} from './file.ts'
 export {
   type Environment,
   environment,
