@@ -73,14 +73,15 @@ export async function alias(original: Installation, folder: string, data: string
 }
 
 async function configure(folder: string, data: string, secretsOf: string) {
-  const [ui, agents = 0, broker = 0, metrics = 0] = await freePorts(4)
+  const [ui, agents, broker, metrics, open] = await freePorts(5)
   const on = (port: number | undefined) => `"127.0.0.1:${port}"`
   const lines = [
     `data: ${data}`,
     'secrets:',
     `  database_key_file: ${join(secretsOf, 'secrets', 'database.key')}`,
     `  key_store_key_file: ${join(secretsOf, 'secrets', 'key-store.key')}`,
-    `listen: { ui: ${on(ui)}, agents: ${on(agents)}, broker: ${on(broker)}, metrics: ${on(metrics)} }`,
+    'listen:',
+    `  { ui: ${on(ui)}, agents: ${on(agents)}, broker: ${on(broker)}, metrics: ${on(metrics)}, public: ${on(open)} }`,
     `advertise: { api: ["https://127.0.0.1:${agents}"], broker: ["mqtts://127.0.0.1:${broker}"] }`,
     'drain: 1s',
     '',
@@ -92,8 +93,7 @@ async function configure(folder: string, data: string, secretsOf: string) {
 
 /** `vcc-control …` on it, to its end. */
 export function vccControl(on: Installation, ...args: string[]): Promise<Finished> {
-  const [command = NODE, ...more] = [...on.inside, NODE, VCC_CONTROL, ...args, '--config', on.configFile]
-  return run(command, more)
+  return run(...within(on, [VCC_CONTROL, ...args, '--config', on.configFile]))
 }
 
 /** `vcc-control run`, as soon as it serves. */
@@ -104,8 +104,14 @@ export async function serving(on: Installation): Promise<RunningProcess> {
 }
 
 export function started(on: Installation, args: readonly string[]): RunningProcess {
-  const [command = NODE, ...more] = [...on.inside, NODE, ...args]
+  const [command, more] = within(on, args)
   return start({ name: 'vcc-control', command, args: more, logFile: join(on.folder, 'vcc-control.log') })
+}
+
+/** Node with these arguments, where the processes of this installation live. */
+function within({ inside }: Installation, args: readonly string[]): [command: string, args: readonly string[]] {
+  const [command, ...more] = inside
+  return command === undefined ? [NODE, args] : [command, [...more, NODE, ...args]]
 }
 
 export async function served(process: RunningProcess): Promise<void> {
@@ -194,10 +200,6 @@ export async function newInstance(on: Installation): Promise<Joined> {
 
 export async function csrOf(key: MemorySigner): Promise<string> {
   return Buffer.from(await buildCsr(key)).toString('base64')
-}
-
-export async function newCsr(): Promise<string> {
-  return csrOf(await memorySigner('api', 'P-256'))
 }
 
 /** Of the first certificate of a chain in base64. */

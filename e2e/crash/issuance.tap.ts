@@ -165,13 +165,15 @@ async function refusedOnce(t: Test, moment: string, refusal: object): Promise<vo
 }
 
 t.jobs = 2
-for (const { name } of FLOWS) {
-  t.test(`${name}: killed at every step`, { buffered: true }, (t) => allOf(t, name))
-}
-t.test('start: killed at every step', { buffered: true }, whileStarting)
-t.test('a signature after its deadline is thrown away', { buffered: true }, (t) =>
-  refusedOnce(t, 'signature_late', { status: 503, code: 'signer_unavailable' }),
-)
-t.test('an intent that somebody else resolved is not completed', { buffered: true }, (t) =>
-  refusedOnce(t, 'lease_taken', { status: 409, code: 'issuance_lost' }),
-)
+/** Side by side. tap writes into what it is given. */
+const apart = () => ({ buffered: true })
+await Promise.all([
+  ...FLOWS.map(({ name }) => t.test(`${name}: killed at every step`, apart(), (t) => allOf(t, name))),
+  t.test('start: killed at every step', apart(), whileStarting),
+  t.test('a signature after its deadline is thrown away', apart(), (t) =>
+    refusedOnce(t, 'signature_late', { status: 503, code: 'signer_unavailable' }),
+  ),
+  t.test('an intent that somebody else resolved is not completed', apart(), (t) =>
+    refusedOnce(t, 'lease_taken', { status: 409, code: 'issuance_lost' }),
+  ),
+])

@@ -10,7 +10,7 @@ import { appendFileSync } from 'node:fs'
 import process from 'node:process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { decodeTbsCertificate } from '@vcc/x509'
+import { decodeTbsCertificate, X509Error } from '@vcc/x509'
 import type { Authorities, Authority } from '../../authority/authority.ts'
 import { readControlConfig } from '../../config.ts'
 import type { Handlers } from '../../http/handlers.ts'
@@ -110,7 +110,8 @@ function signingWatched(core: Core): Authorities {
           if (isFirst && moment === 'signature_late') await wait(1000)
           // The deadline is the caller's to keep: a key in a device signs what it was given, whoever waits.
           const signature = await signer.sign(bytes, isFirst ? {} : options)
-          appendFileSync(`${file.data}.signed`, `${decodeTbsCertificate(bytes).serialHex}\n`)
+          const serialHex = serialOf(bytes)
+          if (serialHex !== undefined) appendFileSync(`${file.data}.signed`, `${serialHex}\n`)
           return signature
         },
       },
@@ -121,6 +122,16 @@ function signingWatched(core: Core): Authorities {
     byId: (caId) => watched(authorities.byId(caId)),
     issuing: (...which) => watched(authorities.issuing(...which)),
     root: (name) => watched(authorities.root(name)),
+  }
+}
+
+/** Of a certificate; CAs sign CRLs, too. */
+function serialOf(tbs: Uint8Array): string | undefined {
+  try {
+    return decodeTbsCertificate(tbs).serialHex
+  } catch (error) {
+    if (error instanceof X509Error) return undefined
+    throw error
   }
 }
 
