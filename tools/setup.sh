@@ -12,6 +12,7 @@ main() {
 
   system_packages
   npm_packages
+  native_packages
   # Node strips the types itself; tap's own plugin for it wants an older TypeScript. Rebuilt whenever packages change.
   say 'preparing the test runner'
   (cd e2e && PATH="$PWD/../node_modules/.bin:$PATH" quietly tap build)
@@ -64,14 +65,17 @@ npm_packages() {
   if [ -x node_modules/.bin/node ] && node_modules/.bin/node tools/installed.ts; then return 0; fi
 
   say 'installing npm packages (once, about a minute; Node 26 is one of them)'
-  # No install scripts: Node 26 is a plain package, and native modules come prebuilt.
+  # No install scripts: Node 26 is a plain package, and native modules come prebuilt, or are built by us below.
   NODE_OPTIONS='--require ./tools/npm-for-node-26.cjs' quietly npm ci --ignore-scripts --no-audit --no-fund
   link_node
   node_modules/.bin/node tools/installed.ts || fail 'npm did not install what the lockfile says'
-  if [ -d node_modules/pkcs11js ]; then
-    # Built, not shipped prebuilt. Debian's headers are right for it: it uses Node-API only.
-    quietly npm rebuild $([ -d /usr/include/node ] && echo --nodedir=/usr) pkcs11js
-  fi
+}
+
+# pkcs11js comes as source. Debian's Node headers are right for it, of whatever version: it uses Node-API only.
+native_packages() {
+  local built=node_modules/pkcs11js/build/Release/pkcs11.node
+  [ -e "$built" ] || quietly npm rebuild $([ -d /usr/include/node ] && echo --nodedir=/usr) pkcs11js
+  [ -e "$built" ] || fail "npm did not build $built"
 }
 
 # npm 9 drops the link to the binary when it drops the package for the other architecture, which has a bin of that name.
