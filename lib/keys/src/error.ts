@@ -13,6 +13,16 @@ export const KEY_FAILURES = {
   key_certificate_mismatch: 'certificate and key do not belong together',
   signer_deadline: 'the deadline of the request passed before the signature was there',
   signer_failed: 'the key could not be used',
+  hsm_unavailable: 'the token or its signer process does not answer; it is being opened again',
+  hsm_busy: 'more requests wait for the token than may wait',
+  hsm_module_unusable: 'the PKCS#11 module cannot be loaded or initialised',
+  hsm_token_missing: 'no slot of the module holds the token that is configured',
+  hsm_token_ambiguous: 'several tokens are like the one that is configured',
+  hsm_pin_refused: 'the token refuses the PIN, which is not tried a second time',
+  hsm_pin_locked: 'the token has locked its PIN, or would with the next wrong one',
+  hsm_mechanism_missing: 'the token cannot make or use keys of this kind',
+  hsm_attributes_refused: 'the token does not protect the key as it has to: sensitive, not extractable, made inside',
+  hsm_key_refused: 'an object of the token that has the id of our key is not such a key',
 } as const
 
 export type KeyFailure = keyof typeof KEY_FAILURES

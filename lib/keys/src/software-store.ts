@@ -5,7 +5,7 @@ import { ensureFolder, errorCode, RuntimeError, readSecretFile, removeFile, writ
 import { KeyError, type KeyFailure } from './error.ts'
 import { generatePrivateKey, signerOver } from './key-pair.ts'
 import { formatSealedKey, parseSealedKey, type SealedKey, sealKey, unsealKey } from './sealed-key.ts'
-import type { KeyInfo, KeyStore } from './signer.ts'
+import type { KeyStore, StoredKey } from './signer.ts'
 
 /**
  * Keys in files of their own, `<keyId>.key` with mode 0600, encrypted under one wrapping key with key id, purpose and
@@ -39,10 +39,10 @@ export function softwareStore(options: { folder: string; wrappingKey: Uint8Array
       return await open(keyId, purpose)
     },
     async list() {
-      const keys: KeyInfo[] = []
+      const keys: StoredKey[] = []
       for (const keyId of await keyIds(folder)) {
         const { purpose, spkiDer } = await readSealed(folder, keyId)
-        keys.push({ keyId, purpose, spkiDer })
+        keys.push({ keyId, purpose, spkiDer, held: 'software' })
       }
       return keys
     },

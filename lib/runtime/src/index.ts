@@ -1,4 +1,5 @@
 export { Command, Option } from 'commander'
+export { type Child, type ServeChannel, startChild } from './child.ts'
 export { ask, type Confirmation, confirm } from './cli/confirm.ts'
 export { CliError, EXIT, type ExitName } from './cli/exit.ts'
 export { showProgress } from './cli/progress.ts'
