@@ -16,6 +16,7 @@ import { type ControlPlane, startControlPlane, succeeded } from '../harness/cont
 import { openIssuers } from '../harness/issuers.ts'
 import { mosquitto } from '../harness/mosquitto.ts'
 import { MATRIX_FILE } from '../harness/paths.ts'
+import { run } from '../harness/process.ts'
 import { findTool } from './tool.ts'
 
 /** One certificate that the product made, with the files that other programs read. */
@@ -100,6 +101,7 @@ async function chainsOf(control: ControlPlane, agent: MeshAgent): Promise<Chains
     'control-api': [await shownAt(control.ports.agents), ...controlCa],
     broker: [await shownAt(control.ports.broker), ...controlCa],
     'state-signer': [...(await stateSignerOf(control, identityFile)), ...meshRoot],
+    'ocsp-responder': [await responderOf(control, identityFile), ...(await ca('services-ca'))],
   }
 }
 
@@ -117,6 +119,23 @@ async function shownAt(port: number): Promise<Uint8Array> {
     socket.destroy()
   }
 }
+
+/** The certificate that goes along with an OCSP answer about the agent's own, as openssl shows it. */
+async function responderOf(control: ControlPlane, identityFile: string): Promise<Uint8Array> {
+  const [leaf = '', issuer = ''] = (await readFile(identityFile, 'utf8')).match(PEM_CERTIFICATE) ?? []
+  const files = { leaf: `${identityFile}.leaf`, issuer: `${identityFile}.issuer` }
+  await writeFile(files.leaf, leaf)
+  await writeFile(files.issuer, issuer)
+  const url = `http://127.0.0.1:${control.ports.public}/ocsp`
+  const asked = ['ocsp', '-issuer', files.issuer, '-cert', files.leaf, '-url', url, '-noverify', '-resp_text']
+  const { stdout, stderr } = await run('openssl', asked)
+  const [pem] = stdout.match(PEM_CERTIFICATE) ?? []
+  const [der] = pem === undefined ? [] : decodePem(pem, 'CERTIFICATE')
+  if (der === undefined) throw new Error(`no certificate goes along with the answer: ${stderr}`)
+  return der
+}
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/g
 
 /** The certificates with which the state is signed that an agent gets. */
 async function stateSignerOf(control: ControlPlane, identityFile: string): Promise<readonly Uint8Array[]> {

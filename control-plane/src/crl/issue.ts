@@ -1,20 +1,14 @@
 import { createHash } from 'node:crypto'
 import type { RevocationReason as ApiReason } from '@vcc/api'
 import { withDeadline } from '@vcc/runtime'
-import {
-  type CrlEntry,
-  type CrlFields,
-  encodeSigned,
-  encodeTbsCrl,
-  type RevocationReason,
-  verifySignature,
-} from '@vcc/x509'
+import { type CrlEntry, type CrlFields, encodeSigned, encodeTbsCrl, verifySignature } from '@vcc/x509'
 import { type AuditDeps, appendAudit } from '../audit/append.ts'
 import type { Authority } from '../authority/authority.ts'
 import type { UnitAccess } from '../database/access.ts'
 import type { Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
+import { CRL_REASONS } from '../revocation/reason.ts'
 import { crlUrl, deltaUrl, type Scope } from './scope.ts'
 import {
   type CrlKind,
@@ -203,19 +197,9 @@ function entryOf(row: RevokedEntry): CrlEntry {
   return {
     serialHex: row.serial_number,
     revocationDate: instant(row.revoked_at),
-    reason: REASONS[row.revocation_reason as ApiReason] ?? 'unspecified', // written by revocation/store.ts
+    reason: CRL_REASONS[row.revocation_reason as ApiReason] ?? 'unspecified', // written by revocation/store.ts
     ...(row.invalidity_at === null ? {} : { invalidityDate: instant(row.invalidity_at) }),
   }
-}
-
-const REASONS: Readonly<Record<ApiReason, RevocationReason>> = {
-  unspecified: 'unspecified',
-  key_compromise: 'keyCompromise',
-  ca_compromise: 'cACompromise',
-  affiliation_changed: 'affiliationChanged',
-  superseded: 'superseded',
-  cessation_of_operation: 'cessationOfOperation',
-  privilege_withdrawn: 'privilegeWithdrawn',
 }
 
 function instant(seconds: number): Date {

@@ -11,7 +11,7 @@ import { journalRevocation } from '../revocation/store.ts'
 import { auditAbandoned, auditAttempt, auditOutcome } from './audit.ts'
 import type { CertificateOrder, Existing, IssueDeps } from './issue.ts'
 
-export type Purpose = 'vcc_service' | 'admin' | 'ca' | 'control' | 'broker' | 'state'
+export type Purpose = 'vcc_service' | 'admin' | 'ca' | 'control' | 'broker' | 'state' | 'ocsp'
 export type Cause = 'join' | 'renewal' | 're-enrolment' | 'request' | 'init' | 'start'
 
 /** What the certificate's row holds beside what stands in the certificate. */

@@ -15,6 +15,8 @@ import { denialsOf } from './store.ts'
 import { deniedBy, holdersOf, type IsTarget } from './targets.ts'
 
 export interface RevocationRouteDeps extends DenyDeps {
+  /** What was said of certificates before may be wrong from now on; called before anybody is told. */
+  readonly onRecorded: () => void
   /** Publishes who is shut out, and nothing else that may have changed. Answers whether it was made; it is made later. */
   readonly onShutOut: () => Promise<boolean>
   /** Connections of these instances to API and broker end at once. */
@@ -34,6 +36,7 @@ export function revocationRoutes(deps: RevocationRouteDeps): Pick<Handlers, Revo
     return enforced({ organization, signal, seconds, isTarget, isPublished }, deps)
   }
   const published = async (outcome: Revoked, seconds: number | undefined, context: Context) => {
+    deps.onRecorded()
     deps.onRetired(outcome.revoked.flatMap((row) => row.instance_id ?? []))
     const enforcement = await enforcedOn(holdersOf(outcome.revoked), seconds, context)
     return revocationAnswer(outcome, enforcement, organization, deps)

@@ -47,6 +47,7 @@ export const controlEvents = defineEvents({
     'a CRL could not be issued; the one before is served',
   ),
   crl_late: event<{ authority: string; shard: number; kind: string }>('error', 'a CRL will lapse unless it is issued'),
+  ocsp_failed: event<{ reason: string }>('error', 'OCSP requests fail for a reason on our side'),
   public_request_failed: event('error', 'a request of a verifier failed'),
   job_failed: event<{ job: string }>('error', 'a scheduled job failed'),
   database_broken: event('fatal', 'the database can no longer be written'),

@@ -15,12 +15,14 @@ import type { Template } from '../templates/template.ts'
 import { VERSION } from '../version.ts'
 import type { Core } from './core.ts'
 import type { RevocationLists } from './revocation-lists.ts'
+import type { StatusService } from './status-service.ts'
 import type { Steering } from './steering.ts'
 
 export interface HandlerDeps {
   readonly core: Core
   readonly steering: Steering
   readonly lists: RevocationLists
+  readonly status: StatusService
   readonly enrol: EnrolDeps
   readonly inbox: Inbox
   readonly adminTemplate: Template
@@ -30,7 +32,7 @@ export interface HandlerDeps {
 
 /** One handler per route of the contract. */
 export function handlersOf(deps: HandlerDeps): Handlers {
-  const { core, steering, lists, enrol, inbox, adminTemplate } = deps
+  const { core, steering, lists, status, enrol, inbox, adminTemplate } = deps
   const { publisher, onChange } = steering
   const shared = { ...core, onChange, policyInForce: steering.policyInForce }
   const openapi = openApiDocument(VERSION)
@@ -42,7 +44,12 @@ export function handlersOf(deps: HandlerDeps): Handlers {
     ...certificateRoutes({ ...enrol, adminTemplate }),
     ...policyRoutes(shared),
     ...crlRoutes({ ...core, ...lists }),
-    ...revocationRoutes({ ...core, onShutOut: steering.onShutOut, onRetired: deps.onRetired }),
+    ...revocationRoutes({
+      ...core,
+      onRecorded: status.statusChanged,
+      onShutOut: steering.onShutOut,
+      onRetired: deps.onRetired,
+    }),
     ...registryRoutes({
       ...shared,
       onRetired: deps.onRetired,

@@ -15,6 +15,7 @@ import type { ControlEvents } from './events.ts'
 import type { Identities } from './identities.ts'
 import type { Listeners } from './listeners.ts'
 import type { RevocationLists } from './revocation-lists.ts'
+import type { StatusService } from './status-service.ts'
 import type { Steering } from './steering.ts'
 
 export interface JobDeps {
@@ -26,6 +27,7 @@ export interface JobDeps {
   readonly brokerClient: BrokerClient
   readonly steering: Steering
   readonly lists: RevocationLists
+  readonly status: StatusService
   readonly events: ControlEvents
 }
 
@@ -44,6 +46,7 @@ export function scheduleJobs(deps: JobDeps): AsyncDisposable {
     ['state that could not be made', 15, () => steering.catchUp()],
     ['abandoned intents', 30, () => resolveAbandoned({ before: now() }, core)],
     ['broker', 30, () => deps.broker.tend()],
+    ['OCSP responder certificates', 3600, () => deps.status.renewKeys()],
     ['CRLs', 10, () => tendCrls(deps)],
     ['idempotency keys', 3600, () => database.runUnit(() => dropExpiredKeys(now()))],
     ['listener certificates', DAY_SECONDS, () => renewIdentities(deps)],

@@ -1,3 +1,4 @@
+import { OCSP_METRICS } from '@vcc/ocsp'
 import type { createMetrics } from '@vcc/runtime'
 
 /** Every metric of the control plane. */
@@ -44,6 +45,7 @@ export const CONTROL_METRICS = {
     help: 'Days until a certificate of the control plane expires',
     labels: { name: 'open' },
   },
+  ...OCSP_METRICS,
   signing_ops_total: { type: 'counter', help: 'Signatures made by keys of CAs', labels: { authority: 'open' } },
 } as const
 

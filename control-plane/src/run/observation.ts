@@ -11,12 +11,14 @@ import type { Core } from './core.ts'
 import type { Identities } from './identities.ts'
 import type { Messaging } from './messaging.ts'
 import type { ControlMetrics } from './metrics.ts'
+import type { StatusService } from './status-service.ts'
 import type { Steering } from './steering.ts'
 
 export interface ObservationDeps {
   readonly core: Core
   readonly identities: Identities
   readonly steering: Steering
+  readonly status: StatusService
   readonly metrics: ControlMetrics
   readonly brokerClient: Messaging
 }
@@ -51,7 +53,15 @@ function ready(response: ServerResponse, { core, brokerClient }: ObservationDeps
 }
 
 /** Gauges are read when somebody asks. */
-async function metricsText({ core, identities, steering, metrics, brokerClient }: ObservationDeps): Promise<string> {
+async function metricsText({
+  core,
+  identities,
+  steering,
+  status,
+  metrics,
+  brokerClient,
+}: ObservationDeps): Promise<string> {
+  status.readMetrics()
   const at = core.now()
   const instances = await core.database.read(() => activeInstances(core.installation.homeOrganization))
   const connected = instances.filter((one) => isConnected(one, epochSeconds(at))).length

@@ -21,6 +21,7 @@ import { CONTROL_METRICS, type ControlMetrics } from './metrics.ts'
 import { serveObservation } from './observation.ts'
 import { servePublicHttp } from './public-http.ts'
 import { revocationLists } from './revocation-lists.ts'
+import { statusService } from './status-service.ts'
 import { createSteering } from './steering.ts'
 
 /** Runs the control plane until it is asked to stop. */
@@ -55,7 +56,8 @@ export async function startControlPlane(
   const authenticator = createAuthenticator(core)
   const broker = resources.use(await openBroker(config, core, { authenticator, events }))
   const listeners = await bindListeners(config, identities, core, resources)
-  const publicPort = await servePublicHttp(config, core, { events, resources })
+  const status = await statusService(core, { events, metrics })
+  const publicPort = await servePublicHttp(config, core, { status, events, resources })
   const lists = revocationLists(config, core, { events, metrics })
 
   const host = `control.${core.installation.domain}`
@@ -101,7 +103,17 @@ export async function startControlPlane(
   const onRetired = (instances: readonly string[]) => {
     for (const instance of instances) broker.disconnect(instance)
   }
-  const handlers = handlersOf({ core, steering, lists, enrol, inbox, adminTemplate, brokerConnected, onRetired })
+  const handlers = handlersOf({
+    core,
+    steering,
+    lists,
+    status,
+    enrol,
+    inbox,
+    adminTemplate,
+    brokerConnected,
+    onRetired,
+  })
   await listeners.mount({
     handlers: instruments.handlers?.(handlers) ?? handlers,
     callerOf: authenticator.callerOf,
@@ -110,8 +122,10 @@ export async function startControlPlane(
     stopping: signal,
     events: appEvents(core, events, metrics),
   })
-  resources.use(scheduleJobs({ config, core, identities, listeners, broker, brokerClient, steering, lists, events }))
-  resources.use(await serveObservation(config, { core, identities, steering, metrics, brokerClient }))
+  resources.use(
+    scheduleJobs({ config, core, identities, listeners, broker, brokerClient, steering, lists, status, events }),
+  )
+  resources.use(await serveObservation(config, { core, identities, steering, status, metrics, brokerClient }))
   const { agentsPort, uiPort } = listeners
   const ports = { agents: String(agentsPort), ui: String(uiPort), public: String(publicPort) }
   return { version: VERSION, ...ports, broker: brokerUrl, orphans }

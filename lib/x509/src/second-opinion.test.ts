@@ -45,9 +45,10 @@ const ABOVE: Record<ProfileName, ProfileName | undefined> = {
   'control-api': 'control-ca',
   broker: 'control-ca',
   'state-signer': 'control-ca',
+  'ocsp-responder': 'services-ca',
 }
 const PROFILES_IN_ORDER = Object.keys(ABOVE) as readonly ProfileName[]
-const LEAVES = ['service', 'admin', 'control-api', 'broker', 'state-signer'] as const
+const LEAVES = ['service', 'admin', 'control-api', 'broker', 'state-signer', 'ocsp-responder'] as const
 
 function certificateOf(profile: ProfileName): Minted {
   const found = certificates.get(profile)
@@ -120,6 +121,7 @@ describe('openssl', () => {
     ['control-api', ['sslclient', 'sslserver']],
     ['broker', ['sslserver']],
     ['state-signer', ['any']],
+    ['ocsp-responder', ['ocsphelper']],
     ['code-signing-ca', ['any']],
     ['tsa-ca', ['any']],
   ])('verifies %s strictly', async (profile, purposes) => {

@@ -50,8 +50,11 @@ function checkExtKeyUsage({ tbs: { extensions }, profile, oidArc, issuer }: Lint
   const wanted = profile.extKeyUsage.map((usage) => extKeyUsageOid(usage, oidArc))
   if (wanted.length === 0) return usages === undefined ? undefined : 'a root carries an extended key usage'
   if (!sameSet(usages ?? [], wanted)) return 'the extended key usages are not those of the profile'
+  const isDelegated = wanted.length === 1 && wanted[0] === OID.ocspSigning
+  if (extensions.ocspNoCheck !== (isDelegated ? true : undefined))
+    return 'nocheck is on OCSP responders and nowhere else'
   const granted = issuer.extKeyUsage
-  return granted === undefined || wanted.every((usage) => granted.includes(usage))
+  return granted === undefined || isDelegated || wanted.every((usage) => granted.includes(usage))
     ? undefined
     : 'the issuer does not have an extended key usage that it would grant'
 }
@@ -147,6 +150,7 @@ const CRITICAL: ReadonlyMap<string, boolean> = new Map([
   [OID.inhibitAnyPolicy, true],
   [OID.subjectAltName, false],
   [OID.subjectKeyId, false],
+  [OID.ocspNoCheck, false],
   [OID.authorityKeyId, false],
   [OID.certificatePolicies, false],
   [OID.crlDistributionPoints, false],

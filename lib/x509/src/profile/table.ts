@@ -34,6 +34,7 @@ export type ProfileName =
   | 'control-api'
   | 'broker'
   | 'state-signer'
+  | 'ocsp-responder'
 
 export type ExtKeyUsageName = keyof typeof EXT_KEY_USAGES
 
@@ -47,6 +48,7 @@ const EXT_KEY_USAGES = {
   clientAuth: () => OID.clientAuth,
   codeSigning: () => OID.codeSigning,
   timeStamping: () => OID.timeStamping,
+  ocspSigning: () => OID.ocspSigning,
   state: (arc: string) => ekuOid(arc, 'state'),
   api: (arc: string) => ekuOid(arc, 'api'),
   broker: (arc: string) => ekuOid(arc, 'broker'),
@@ -147,5 +149,15 @@ export const PROFILES = {
     ekuCritical: true,
     commonName: /^[^.]{1,64}$/u,
     ...NO_NAMES,
+  },
+  // Delegated by the CA it answers for, whatever that CA may grant otherwise: RFC 6960 §4.2.2.2. Its own status is asked of
+  // nobody (nocheck), so it lives for days.
+  'ocsp-responder': {
+    ...MESH_LEAF,
+    extKeyUsage: ['ocspSigning'],
+    commonName: /^[^.]{1,64}$/u,
+    ...NO_NAMES,
+    statusUrls: 'crl',
+    maxDays: 31,
   },
 } as const satisfies Record<ProfileName, Profile>

@@ -12,6 +12,7 @@ import {
   encodeInhibitAnyPolicy,
   encodeKeyUsage,
   encodeNameConstraints,
+  encodeOcspNoCheck,
   encodeSubjectAltName,
   encodeSubjectKeyId,
 } from '../extension/encode.ts'
@@ -175,6 +176,7 @@ function encodeProfileExtensions(profile: Profile, input: TbsInput, issuer: Issu
     const usages = profile.extKeyUsage.map((usage) => extKeyUsageOid(usage, input.oidArc))
     extensions.push(encodeExtKeyUsage(usages, profile.ekuCritical))
   }
+  if (profile.extKeyUsage.includes('ocspSigning')) extensions.push(encodeOcspNoCheck())
   if (profile.role !== 'root') extensions.push(encodeAuthorityKeyId(issuer.subjectKeyId))
   if (uris.length + dnsNames.length > 0) {
     const names = [

@@ -3,7 +3,7 @@ import { classOid, DEFAULT_OID_ARC } from '../oid.ts'
 import type { ProfileName } from '../profile/table.ts'
 import { type Issuer, issuerOf, type TbsInput } from '../profile/tbs.ts'
 import type { PublicKey } from '../public-key.ts'
-import { FROM, mintCa, testKey, UNTIL } from './mint.ts'
+import { AT, FROM, mintCa, testKey, UNTIL } from './mint.ts'
 
 const SERIAL = '4a0102030405060708090a0b0c0d0e0f10111213'
 const URLS = {
@@ -41,6 +41,13 @@ const ROWS: Record<ProfileName, { cn: string } & Partial<TbsInput>> = {
   },
   broker: { cn: 'broker', uris: ['spiffe://vcc.internal/broker'], dnsNames: ['broker.vcc.internal'], ...URLS },
   'state-signer': { cn: 'state signer 1', ...URLS },
+  'ocsp-responder': {
+    cn: 'OCSP responder 1',
+    notBefore: AT,
+    notAfter: new Date(AT.getTime() + 7 * 86_400_000),
+    crlUrl: URLS.crlUrl,
+    caIssuersUrl: URLS.caIssuersUrl,
+  },
 }
 
 export const ALL_PROFILES = Object.keys(ROWS) as readonly ProfileName[]
