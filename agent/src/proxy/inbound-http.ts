@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { readThroughStream } from '@vcc/mesh'
 import type { SocketAddress } from '../address.ts'
 import { CALLER_HEADER, callerHeader } from './caller-header.ts'
 import type { ProxyLimits } from './config.ts'
@@ -111,6 +112,7 @@ export function createInboundHttp(target: SocketAddress, deps: InboundHttpDeps):
   function attach(connection: InboundConnection, context: Context): void {
     contexts.set(connection.socket, context)
     server.emit('connection', connection.socket)
+    readThroughStream(connection.socket)
   }
 
   return {

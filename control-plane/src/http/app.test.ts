@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { ROUTES, type Route, type RouteName } from '@vcc/api'
 import { type Dispatcher, request } from 'undici'
@@ -203,4 +205,25 @@ test('an answer that waits for agents waits as long as it was asked to, and says
   expect(performance.now() - startedAt).toBeGreaterThan(900)
   expect(applied.in_force).toBe(0)
   expect(applied.pending.map((one) => one.instance_id)).toContain(agent.instance)
+})
+
+test('a request that comes before the answers to others are drained is answered, and the connection goes on', async () => {
+  const socket = connectTls({ port: Number(place.ports.agents), host: '127.0.0.1', rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: control\r\n\r\n`
+  // More than all buffers on the way hold while nobody reads.
+  socket.write(get(ROUTES.openapi.path).repeat(150))
+  socket.pause()
+  await sleep(1000)
+  const body = JSON.stringify({ token: 'x'.repeat(40_000) })
+  const head = `POST ${ROUTES.meshJoin.path} HTTP/1.1\r\nHost: control\r\ncontent-type: application/json\r\n`
+  // In one piece, so that several TLS records come with one read.
+  socket.write(`${head}content-length: ${body.length}\r\n\r\n${body}${get('/last')}`)
+  let tail = ''
+  socket.on('data', (chunk: Buffer) => (tail = (tail + chunk.toString('latin1')).slice(-2000)))
+  socket.resume()
+  await expect.poll(() => tail.includes('there is no GET /last') || socket.closed, { timeout: 30_000 }).toBe(true)
+  expect(tail).toContain('HTTP/1.1 400')
+  expect(tail).toContain('there is no GET /last')
+  socket.destroy()
 })

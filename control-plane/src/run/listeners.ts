@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:https'
-import { MESH_TLS } from '@vcc/mesh'
+import { MESH_TLS, readThroughStream } from '@vcc/mesh'
 import { encodePem } from '@vcc/x509'
 import { type ControlConfig, listenAddress } from '../config.ts'
 import { type AppDeps, createApp } from '../http/app.ts'
@@ -39,6 +39,7 @@ export async function bindListeners(
   const ui = createServer({ ...uiTls(), ...OPTIONS })
   for (const server of [agents, ui]) {
     limitHandshakes(server)
+    server.on('secureConnection', readThroughStream)
     resources.defer(() => drained(server, config.drain.ms))
   }
   return {
