@@ -85,11 +85,16 @@ export function createDataPlane(config: ProxyConfig, deps: DataPlaneDeps): DataP
     waitMs: limits.connectMs + limits.handshakeMs,
   })
   const newId = connectionIds()
-  const common = { ...deps, current, registry, addresses, names, turns, limits, newId }
+  const isFull = () => connectionsOpen() >= limits.maxConnections
+  const common = { ...deps, current, registry, addresses, names, turns, limits, newId, isFull }
   const http = config.inbound && createInboundHttp(config.inbound.target, common)
   const inbound: Inbound | undefined =
     config.inbound && http && createInbound(config.inbound.listen, config.inbound.target, { ...common, http })
   const outbounds = config.outbound.map((listener) => createOutbound(listener, common))
+
+  function connectionsOpen(): number {
+    return outbounds.reduce((sum, outbound) => sum + outbound.size(), inbound?.size() ?? 0)
+  }
 
   async function start(): Promise<void> {
     for (const outbound of outbounds) await outbound.start()

@@ -5,6 +5,7 @@ import type { Registry } from './connections.ts'
 import type { RequestHead } from './http-head.ts'
 import { type Lane, type LaneConnection, type Lanes, LanesClosed, LanesFull } from './http-lanes.ts'
 import { type RelayCount, type RelayEnd, relay } from './http-relay.ts'
+import { discardRest } from './http-server.ts'
 import { sendProblem } from './problem.ts'
 import { type ForeignRefusal, type Refusal, RefusedError } from './refusal.ts'
 import type { Direction, Unit } from './unit.ts'
@@ -148,7 +149,10 @@ export function refuse(
   if (!response.headersSent && !response.destroyed) {
     const told = 'side' in refusal ? refusal : { side, connection: unit.connection }
     const context = { side: told.side, source: unit.source.id, target: unit.target.id, connection: told.connection }
-    unit.http.status = sendProblem(response, refusal, context, { close: !response.req.complete })
+    // Who waits for `100 Continue` may or may not send its body after another answer: RFC 9110 §10.1.1.
+    const isUnsure = !response.req.complete && response.req.headers.expect !== undefined
+    unit.http.status = sendProblem(response, refusal, context, { close: isUnsure })
+    if (response.shouldKeepAlive && !isUnsure) discardRest(response, () => response.req.socket.destroy())
   }
   deps.registry.release(unit, {
     code: refusal.code,
@@ -171,6 +175,7 @@ function conclude(unit: RequestUnit, response: ServerResponse, end: RelayEnd, ho
     case 'caller_gone':
       return finishGone(unit, deps)
     case 'idle':
+      response.shouldKeepAlive = false
       if (!end.answered) return refuse(unit, response, { code: 'request_timeout', rule: 'limits' }, hop.side, deps)
       return deps.registry.release(unit, { code: 'idle' })
     case 'failed': {

@@ -113,7 +113,7 @@ export function createLanes<C extends LaneConnection>(options: LanesOptions<C>):
       bodyTimeout: options.idleMs,
       maxHeaderSize: options.maxHeadBytes,
     })
-    const held: Held<C> = { connection, client, isLost: false, isLent: false }
+    const held: Held<C> = { connection, client, isLost: false, isLent: false, idleSince: performance.now() }
     all.add(held)
     client.on('disconnect', () => drop(held))
     socket.on('error', ignore)
@@ -135,6 +135,7 @@ export function createLanes<C extends LaneConnection>(options: LanesOptions<C>):
       giveBack() {
         if (!held.isLent) return
         held.isLent = false
+        held.idleSince = performance.now()
         if (closed || draining || !isUsable(held)) drop(held)
         else idle.push(held)
         wakeOne()
@@ -142,8 +143,10 @@ export function createLanes<C extends LaneConnection>(options: LanesOptions<C>):
     }
   }
 
+  /** Timers are late on a busy machine, and then the other side may have closed what was idle for too long. */
   function isUsable(held: Held<C>): boolean {
-    return !held.isLost && !held.connection.socket.destroyed && held.connection.isCurrent()
+    if (held.isLost || held.connection.socket.destroyed) return false
+    return performance.now() - held.idleSince < options.keepAliveMs && held.connection.isCurrent()
   }
 
   function drop(held: Held<C>): void {
@@ -204,6 +207,8 @@ interface Held<C extends LaneConnection> {
   readonly client: Client
   isLost: boolean
   isLent: boolean
+  /** By the process's own clock; of no meaning while it is lent. */
+  idleSince: number
 }
 
 type Waiter = (error?: Error) => void

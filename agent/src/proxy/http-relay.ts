@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici'
 import { ignore } from './endpoint.ts'
 import { endToEnd, isCodedPlainly, type RequestHead } from './http-head.ts'
 import { CONNECTION_GONE, type Lane, type LaneConnection } from './http-lanes.ts'
+import { discardRest } from './http-server.ts'
 
 export type RelayEnd =
   | { readonly how: 'complete' }
@@ -30,7 +31,8 @@ export interface RelayCount {
  * Carries one request to a lane and its response back, streaming both ways with back-pressure, trailers of the response
  * included. Messages are framed anew: nothing of the caller's framing reaches the service.
  *
- * A failure after the response has begun calls `resetCaller`, so that nobody takes a part for the whole.
+ * A failure after the response has begun calls `resetCaller`, so that nobody takes a part for the whole. It is complete
+ * when the whole response has gone to the caller; the lane is free as soon as the service has given it.
  * Does **not** forward trailers of the request (undici cannot send them), nor interim responses but 100.
  *
  * @param idleMs  A body of which nothing moves for so long ends the exchange; 0: none does.
@@ -46,6 +48,7 @@ export function relay(
 ): Relay {
   const { promise: ended, resolve } = Promise.withResolvers<RelayEnd>()
   let controller: Dispatcher.DispatchController | undefined
+  let isAnswered = false
   let isOver = false
   const body = head.hasBody ? new PassThrough() : undefined
   const idle = body !== undefined && idleMs > 0 ? setTimeout(() => onIdle(), idleMs) : undefined
@@ -54,7 +57,7 @@ export function relay(
     if (isOver) return
     isOver = true
     clearTimeout(idle)
-    response.off('close', onCallerGone)
+    response.off('close', onClosed).off('finish', onSent)
     lane.giveBack()
     resolve(end)
   }
@@ -62,6 +65,7 @@ export function relay(
     if (isOver) return
     const stopping = controller
     finish(end)
+    if (isAnswered) return // the lane may serve another request by now
     body?.on('error', ignore).destroy()
     stopping?.abort(new Error('broken off'))
     // Without a controller the request may be queued still: its socket must not be used again.
@@ -72,8 +76,9 @@ export function relay(
     stop({ how: 'idle', answered })
     if (answered) resetCaller()
   }
-  const onCallerGone = () => stop({ how: 'caller_gone' })
-  response.on('close', onCallerGone)
+  const onSent = () => finish({ how: 'complete' })
+  const onClosed = () => stop({ how: 'caller_gone' })
+  response.on('close', onClosed)
 
   if (body !== undefined) {
     body.on('error', ignore)
@@ -122,9 +127,11 @@ export function relay(
       const raw = (started.rawTrailers ?? []) as Buffer[] // as above
       const trailers = endToEnd(raw.map((bytes) => bytes.toString('latin1')))
       if (trailers.length > 0 && response.chunkedEncoding) response.addTrailers(pairs(trailers))
-      response.end()
-      finish({ how: 'complete' })
-      readRest(request, response, resetCaller)
+      isAnswered = true
+      clearTimeout(idle)
+      lane.giveBack()
+      response.once('finish', onSent).end()
+      discardRest(response, resetCaller)
     },
     onResponseError(_started, error) {
       if (isOver) return
@@ -146,27 +153,12 @@ export function relay(
   }
 }
 
-/**
- * Reads for a while what a caller still sends of a body that has been answered: until then the connection is of use to
- * nobody, and its end would not be noticed. Closing at once could take the answer with it (RFC 9112 §9.6).
- */
-function readRest(request: IncomingMessage, response: ServerResponse, resetCaller: () => void): void {
-  if (request.complete || request.destroyed) return
-  request.unpipe()
-  request.resume()
-  response.once('finish', () => {
-    const timer = setTimeout(() => request.complete || resetCaller(), REST_MS)
-    request.once('close', () => clearTimeout(timer))
-  })
-}
-
 function pairs(flat: readonly string[]): [string, string][] {
   const result: [string, string][] = []
   for (let i = 0; i + 1 < flat.length; i += 2) result.push([flat[i] ?? '', flat[i + 1] ?? ''])
   return result
 }
 
-const REST_MS = 5_000
 /** What a connection says that was closed just as the request was written. */
 const CLOSED_MEANWHILE: ReadonlySet<string> = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', CONNECTION_GONE])
 /** "A proxy MUST NOT automatically retry non-idempotent requests": RFC 9110 §9.2.2. Only those that change nothing. */

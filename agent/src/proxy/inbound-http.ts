@@ -17,9 +17,10 @@ import {
 } from './exchange.ts'
 import { checkRequestHead } from './http-head.ts'
 import { createLanes, type LaneConnection } from './http-lanes.ts'
-import { createHttpServer, startFed } from './http-server.ts'
+import { createHttpServer } from './http-server.ts'
 import type { InboundConnection } from './inbound.ts'
 import type { Admitted } from './inbound-unit.ts'
+import type { ProxyEvents } from './observe.ts'
 import { sendProblem } from './problem.ts'
 import type { Refusal } from './refusal.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -29,7 +30,7 @@ export interface InboundHttp {
   serve(connection: InboundConnection, admitted: Admitted): void
   /** Answers whatever a client asks on this connection with the refusal, then closes. */
   refuse(connection: InboundConnection, refusal: Refusal): void
-  /** Asks for no further requests on connections as they answer, and closes idle ones. */
+  /** Keeps no connection for a next request. */
   drain(): void
   [Symbol.dispose](): void
 }
@@ -37,12 +38,12 @@ export interface InboundHttp {
 export interface InboundHttpDeps extends ExchangeDeps {
   readonly registry: Registry
   readonly limits: ProxyLimits
+  readonly events: Pick<ProxyEvents, 'request_unreadable'>
 }
 
 export function createInboundHttp(target: SocketAddress, deps: InboundHttpDeps): InboundHttp {
   const { limits, registry } = deps
   const contexts = new WeakMap<Duplex, Context>()
-  let isDraining = false
   const lanes = createLanes({
     open: (signal) => openLocal(target, limits, signal),
     maxLanes: limits.maxConnections,
@@ -58,10 +59,10 @@ export function createInboundHttp(target: SocketAddress, deps: InboundHttpDeps):
       side: 'callee',
       onRequest: (request, response, continues) => void onRequest(request, response, continues),
       describe: (socket) => describe(contexts.get(socket)),
+      onUnreadable: (reason, about) => deps.events.request_unreadable({ side: 'callee', reason, ...about }),
     },
     limits,
   )
-  startFed(server)
 
   async function onRequest(request: IncomingMessage, response: ServerResponse, continues: boolean): Promise<void> {
     const context = contexts.get(request.socket)
@@ -75,7 +76,6 @@ export function createInboundHttp(target: SocketAddress, deps: InboundHttpDeps):
     const judge = connection.judge.bind(connection)
     const facts = { connection: connection.connection, direction: 'inbound', source, target: self, judge } as const
     const unit = createRequestUnit(request, facts, deps.now())
-    if (isDraining) response.shouldKeepAlive = false
 
     const verdict = registry.admit(unit, connection.decide)
     if (!verdict.allowed) return refuse(unit, response, verdict.refusal, 'callee', deps)
@@ -111,7 +111,7 @@ export function createInboundHttp(target: SocketAddress, deps: InboundHttpDeps):
 
   function attach(connection: InboundConnection, context: Context): void {
     contexts.set(connection.socket, context)
-    server.emit('connection', connection.socket)
+    server.feed(connection.socket)
     readThroughStream(connection.socket)
   }
 
@@ -132,14 +132,12 @@ export function createInboundHttp(target: SocketAddress, deps: InboundHttpDeps):
       attach(connection, { connection, refusal, requests: new Set(), caller: undefined })
     },
     drain() {
-      isDraining = true
       lanes.drain()
-      server.closeIdleConnections()
+      server.drain()
     },
     [Symbol.dispose]() {
       lanes.close()
-      server.closeAllConnections()
-      server.close()
+      server[Symbol.dispose]()
     },
   }
 }

@@ -34,6 +34,8 @@ export interface Inbound {
   stop(): void
   readonly endpoint: () => SocketAddress | undefined
   readonly handshakes: () => number
+  /** Connections of other agents, handshakes among them. */
+  readonly size: () => number
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -44,6 +46,8 @@ export interface InboundDeps {
   readonly limits: ProxyLimits
   readonly metrics: ProxyMetrics
   readonly events: ProxyEvents
+  /** Whether there are as many connections as there may be, both ways together. */
+  readonly isFull: () => boolean
   readonly now: () => Date
 }
 
@@ -69,8 +73,7 @@ export function createInbound(listen: SocketAddress, target: SocketAddress, deps
     raw.on('error', ignore)
     const snapshot = deps.current()
     const address = raw.remoteAddress ?? ''
-    const refused =
-      snapshot === undefined ? 'not_ready' : open.size >= deps.limits.maxConnections ? 'connection_limit' : undefined
+    const refused = snapshot === undefined ? 'not_ready' : deps.isFull() ? 'connection_limit' : undefined
     const leave = refused === undefined ? admission.enter(address) : undefined
     if (snapshot === undefined || leave === undefined) {
       deps.metrics.handshake('inbound', refused ?? 'connection_limit')
@@ -84,7 +87,8 @@ export function createInbound(listen: SocketAddress, target: SocketAddress, deps
     raw.once('close', () => {
       leave()
       open.delete(raw)
-      raws.delete(key)
+      // A client may use its port again before the end of the connection before is heard of here.
+      if (raws.get(key)?.raw === raw) raws.delete(key)
     })
     serverOf(snapshot.tls).emit('connection', raw)
   }
@@ -179,6 +183,7 @@ export function createInbound(listen: SocketAddress, target: SocketAddress, deps
     stop: () => void listener.close(),
     endpoint: () => boundEndpoint(listener),
     handshakes: admission.size,
+    size: () => open.size,
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
       for (const raw of open) resetSocket(raw)

@@ -20,6 +20,13 @@ export interface ProxyEvents {
   readonly self_check_failed: (fields: { reason: string }) => void
   readonly address_ejected: (fields: { upstream: string; address: string; reason: string; forMs: number }) => void
   readonly admission_refused: (fields: { reason: string; address: string }) => void
+  readonly request_unreadable: (fields: {
+    side: string
+    reason: string
+    source: string
+    target: string
+    connection: string
+  }) => void
 }
 
 export const NO_METRICS: ProxyMetrics = {
@@ -37,4 +44,5 @@ export const NO_EVENTS: ProxyEvents = {
   self_check_failed() {},
   address_ejected() {},
   admission_refused() {},
+  request_unreadable() {},
 }

@@ -6,7 +6,8 @@ import { resetSocket } from './endpoint.ts'
 import { createRequestUnit, exchange, type HopNames, refuse } from './exchange.ts'
 import { checkRequestHead } from './http-head.ts'
 import { createLanes, type LaneConnection, type Lanes } from './http-lanes.ts'
-import { createHttpServer, startFed } from './http-server.ts'
+import { createHttpServer } from './http-server.ts'
+import type { ProxyEvents } from './observe.ts'
 import { fromDecision, selfParty } from './party.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { Verdict } from './unit.ts'
@@ -19,19 +20,22 @@ export interface OutboundHttp {
   [Symbol.dispose](): void
 }
 
-export function createOutboundHttp(target: () => WorkloadId | undefined, deps: DialDeps): OutboundHttp {
+export interface OutboundHttpDeps extends DialDeps {
+  readonly events: Pick<ProxyEvents, 'request_unreadable'>
+}
+
+export function createOutboundHttp(target: () => WorkloadId | undefined, deps: OutboundHttpDeps): OutboundHttp {
   const { limits, registry } = deps
   const byTarget = new Map<WorkloadId, Lanes<MeshLane>>()
-  let isDraining = false
   const server = createHttpServer(
     {
       side: 'caller',
       onRequest: (request, response, continues) => void onRequest(request, response, continues),
       describe: () => ({ source: deps.current()?.self.id ?? '', target: target() ?? '', connection: '' }),
+      onUnreadable: (reason, about) => deps.events.request_unreadable({ side: 'caller', reason, ...about }),
     },
     limits,
   )
-  startFed(server)
 
   async function onRequest(request: IncomingMessage, response: ServerResponse, continues: boolean): Promise<void> {
     const id = target()
@@ -47,7 +51,6 @@ export function createOutboundHttp(target: () => WorkloadId | undefined, deps: D
       judge: decideEdge,
     } as const
     const unit = createRequestUnit(request, facts, deps.now())
-    if (isDraining) response.shouldKeepAlive = false
     const verdict = registry.admit(unit, decideEdge)
     if (!verdict.allowed) return refuse(unit, response, verdict.refusal, 'caller', deps)
     const checked = checkRequestHead(request)
@@ -109,21 +112,19 @@ export function createOutboundHttp(target: () => WorkloadId | undefined, deps: D
 
   return {
     serve(local) {
-      server.emit('connection', local)
+      server.feed(local)
       local.resume()
     },
     refresh() {
       for (const lanes of byTarget.values()) lanes.prune()
     },
     drain() {
-      isDraining = true
       for (const lanes of byTarget.values()) lanes.drain()
-      server.closeIdleConnections()
+      server.drain()
     },
     [Symbol.dispose]() {
       for (const lanes of byTarget.values()) lanes.close()
-      server.closeAllConnections()
-      server.close()
+      server[Symbol.dispose]()
     },
   }
 }

@@ -275,3 +275,25 @@ async function freePort(): Promise<number> {
   const { freePort: find } = await import('@vcc/testkit')
   return await find()
 }
+
+test('connections are counted both ways together', async () => {
+  await using mesh = await startPair({ mode: 'tcp', limits: { maxConnections: 2 } })
+  const open = [await echoed(mesh.port), await echoed(mesh.port)]
+  expect((await readToEnd(connectPlain(mesh.port))).error).toBe('ECONNRESET')
+  expect((await readToEnd(connectPlain(mesh.caller.inboundPort()))).error).toBe('ECONNRESET')
+  expect(mesh.caller.handshakes).toContain('inbound connection_limit')
+  for (const socket of open) socket.destroy()
+})
+
+/** A connection on which something came back; refused as long as the agent's handshake with itself is counted. */
+async function echoed(port: number): Promise<ReturnType<typeof connectPlain>> {
+  for (;;) {
+    const socket = connectPlain(port)
+    socket.write('x')
+    const isServed = await once(socket, 'data').then(
+      () => true,
+      () => false,
+    )
+    if (isServed) return socket
+  }
+}

@@ -3,9 +3,10 @@ import { type Permit, resolveWorkload, type WorkloadId } from '@vcc/policy'
 import type { SocketAddress } from '../address.ts'
 import type { OutboundListener, ProxyLimits } from './config.ts'
 import type { Registry } from './connections.ts'
-import { type DialDeps, dial, type UpstreamConnection } from './dial.ts'
+import { dial, type UpstreamConnection } from './dial.ts'
 import { boundEndpoint, ignore, KEEP_ALIVE_MS, listenOn, resetSocket } from './endpoint.ts'
-import { createOutboundHttp } from './outbound-http.ts'
+import type { ProxyEvents } from './observe.ts'
+import { createOutboundHttp, type OutboundHttpDeps } from './outbound-http.ts'
 import { RefusedError } from './refusal.ts'
 import type { Mode, Snapshot } from './snapshot.ts'
 import { splice } from './splice.ts'
@@ -20,13 +21,18 @@ export interface Outbound {
   refresh(): void
   drain(): void
   readonly endpoint: () => SocketAddress | undefined
+  /** Connections of the local service. */
+  readonly size: () => number
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export interface OutboundDeps extends DialDeps {
+export interface OutboundDeps extends OutboundHttpDeps {
   readonly current: () => Snapshot | undefined
   readonly registry: Registry
   readonly limits: ProxyLimits
+  readonly events: ProxyEvents
+  /** Whether there are as many connections as there may be, both ways together. */
+  readonly isFull: () => boolean
 }
 
 /**
@@ -48,7 +54,9 @@ export function createOutbound(config: OutboundListener, deps: OutboundDeps): Ou
     local.on('error', ignore)
     const snapshot = deps.current()
     const target = targetOf(config.upstream, snapshot)
-    if (snapshot === undefined || target === undefined || deps.registry.size() >= deps.limits.maxConnections) {
+    if (snapshot === undefined || target === undefined || deps.isFull()) {
+      const reason = snapshot === undefined ? 'not_ready' : 'connection_limit'
+      deps.events.admission_refused({ reason, address: addressOf(local) })
       resetSocket(local)
       return
     }
@@ -84,6 +92,7 @@ export function createOutbound(config: OutboundListener, deps: OutboundDeps): Ou
     refresh: () => http.refresh(),
     drain: () => http.drain(),
     endpoint: () => boundEndpoint(listener),
+    size: () => open.size,
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => listener.close(() => resolve()))
       http[Symbol.dispose]()

@@ -12,8 +12,8 @@ export interface ProblemContext {
 }
 
 /**
- * Answers with an RFC 9457 problem. Closes the connection afterwards where the request may not have been read to its
- * end.
+ * Answers with an RFC 9457 problem. Closes the connection afterwards where it may be unclear what
+ * comes next on it.
  *
  * @returns The status that was sent.
  */

@@ -39,7 +39,11 @@ export const agentEvents = defineEvents({
   ),
   admission_refused: event<{ reason: string; address: string }>(
     'warn',
-    'a connection was refused before its handshake',
+    'a connection was refused before anything of it was read',
+  ),
+  request_unreadable: event<{ side: string; reason: string; source: string; target: string; connection: string }>(
+    'warn',
+    'a request that is no proper HTTP/1.1 ended its connection',
   ),
   state_file_refused: event<{ file: string; code: string }>(
     'warn',
