@@ -39,8 +39,8 @@ afterEach(() => rm(folder, { recursive: true }))
 
 type Issue = (spki: string, chain: (issuedAt?: Date) => string[]) => Promise<string[]> | string[]
 
-/** An agent whose control plane is the function `issue`, reached by HTTPS, with or without a silent broker. */
-async function start(options: { issue?: Issue; demand?: Date; broker?: boolean } = {}) {
+/** An agent whose control plane is the function `issue`, reached by HTTPS; a broker beside it takes what is sent (`silent`) or does not (`deaf`). */
+async function start(options: { issue?: Issue; demand?: Date; broker?: 'silent' | 'deaf'; signal?: AbortSignal } = {}) {
   let now = START
   const leaf = pki.service('argus', { instance: INSTANCE })
   const stored = { key: parseAgentKey(leaf.keyPem), chainDer: leaf.chainDer }
@@ -92,11 +92,11 @@ async function start(options: { issue?: Issue; demand?: Date; broker?: boolean }
   }
   const published: string[] = []
   const broker: BrokerLink = {
-    isConnected: () => options.broker === true,
+    isConnected: () => options.broker !== undefined,
     downSince: () => undefined,
     publish: async (topic) => {
       published.push(topic)
-      return false
+      return options.broker === 'silent'
     },
     tend: () => {},
     [Symbol.asyncDispose]: async () => {},
@@ -116,6 +116,7 @@ async function start(options: { issue?: Issue; demand?: Date; broker?: boolean }
     },
     onFailed: ({ code, failures: count, waitMs }) => void failures.push({ code, failures: count, waitMs }),
     now: () => now,
+    signal: options.signal ?? new AbortController().signal,
   })
   return {
     files,
@@ -180,7 +181,7 @@ test('a demand is followed at once', async () => {
 })
 
 test('a broker that does not confirm is passed over: HTTPS, with an envelope of its own', async () => {
-  const agent = await start({ broker: true })
+  const agent = await start({ broker: 'deaf' })
   agent.pass(27 * 3600)
   await agent.renewal.tend()
   expect(agent.published).toEqual([instanceTopics(INSTANCE).up.renew])
@@ -260,4 +261,16 @@ test('the certificate of somebody else is refused, and the old one stays in use 
   expect(agent.failures[0]).toMatchObject({ code: 'key_mismatch' })
   expect(agent.identity()).toBe(before)
   expect((await agent.files.read())?.key.publicKey.spkiSha256Hex).toBe(before.key.publicKey.spkiSha256Hex)
+})
+
+test('the end of the agent ends the wait for an answer over MQTT, and asks nobody else', async () => {
+  const ending = new AbortController()
+  const agent = await start({ broker: 'silent', signal: ending.signal })
+  agent.pass(2 * 86_400)
+  const tended = agent.renewal.tend()
+  await expect.poll(() => agent.published.length).toBe(1)
+  ending.abort()
+  await tended
+  expect([agent.asked, agent.failures]).toEqual([[], []])
+  expect((await agent.files.readPending())?.publicKey).toBeDefined() // the next run asks with the same key
 })

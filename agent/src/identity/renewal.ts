@@ -26,6 +26,8 @@ export interface RenewalDeps {
   readonly onRenewed: (next: Identity, why: string) => Promise<void>
   readonly onFailed: (fact: { why: string; code: string; failures: number; waitMs: number }, error: unknown) => void
   readonly now: () => Date
+  /** Ends the waiting for an answer: the agent ends. */
+  readonly signal: AbortSignal
 }
 
 const REPLY_MS = 8000
@@ -72,7 +74,7 @@ export class Renewal {
     return this.#lastFailure
   }
 
-  /** Does what the plan says, if it is time. A failure is told and remembered, not thrown. */
+  /** Does what the plan says, if it is time. A failure is told and remembered, not thrown; the end of the agent is none. */
   async tend(): Promise<void> {
     const plan = this.plan()
     if (plan.kind === 'stop' || plan.at > this.#deps.keeper().clock().at) return
@@ -90,6 +92,7 @@ export class Renewal {
         })
       }
     } catch (error) {
+      if (this.#deps.signal.aborted) return
       const failures = (this.#lastFailure?.failures ?? 0) + 1
       const code = reasonOf(error)
       const waitMs = backoffMs(failures, FOR_A_PERSON.has(code) ? SLOW_BACKOFF : BACKOFF)
@@ -141,13 +144,14 @@ export class Renewal {
 
   /** Over MQTT, or over HTTPS when the broker is away or nobody answers there. */
   async #renew(key: AgentKey): Promise<readonly Uint8Array[]> {
-    const { api, broker, answers } = this.#deps
+    const { api, broker, answers, signal } = this.#deps
     const body = { csr: await csrOf(key) }
     if (broker.isConnected()) {
       const { jws, sent } = await sealed('renew', body, this.#deps)
-      const answer = answers.await(sent, REPLY_MS)
+      const answer = answers.await(sent, REPLY_MS, signal)
       if (await broker.publish(instanceTopics(sent.instance).up.renew, jws)) {
         const reply = await answer
+        signal.throwIfAborted()
         if (reply?.ok === false) throw refused(reply.problem)
         if (reply?.ok === true && reply.kind === 'certificate') return reply.chain.map(derOf)
       }

@@ -5,8 +5,8 @@ import type { Sent } from './uplink.ts'
 
 /** Requests that wait for a signed answer over MQTT. */
 export interface Answers {
-  /** Resolves with the verified answer, or undefined when none came in time. */
-  readonly await: (sent: Sent, deadlineMs: number) => Promise<ReplyBody | undefined>
+  /** Resolves with the verified answer, or undefined when none came in time or `signal` aborted. */
+  readonly await: (sent: Sent, deadlineMs: number, signal: AbortSignal) => Promise<ReplyBody | undefined>
   /** A message on the reply topic. One that answers nothing that waits, or is not signed as it should be, is dropped. */
   readonly take: (jws: string) => void
 }
@@ -14,18 +14,22 @@ export interface Answers {
 export function createAnswers(deps: { trust: () => MeshTrust; keeper: () => StateKeeper; now: () => Date }): Answers {
   const waiting = new Set<{ sent: Sent; settle: (body: ReplyBody | undefined) => void }>()
   return {
-    await(sent, deadlineMs) {
+    await(sent, deadlineMs, signal) {
       return new Promise((resolve) => {
         const entry = {
           sent,
           settle: (body: ReplyBody | undefined) => {
             clearTimeout(late)
+            signal.removeEventListener('abort', giveUp)
             waiting.delete(entry)
             resolve(body)
           },
         }
-        const late = setTimeout(() => entry.settle(undefined), deadlineMs)
+        const giveUp = () => entry.settle(undefined)
+        const late = setTimeout(giveUp, deadlineMs)
         waiting.add(entry)
+        signal.addEventListener('abort', giveUp, { once: true })
+        if (signal.aborted) giveUp()
       })
     },
     take(jws) {

@@ -244,6 +244,7 @@ async function serve(
       events.certificate_not_renewed(fact, error)
     },
     now,
+    signal: ending.signal,
   })
 
   const serving = () => force.current()?.parts.identity ?? identity
