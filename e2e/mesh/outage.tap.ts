@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { joinAgent } from '../harness/agent.ts'
 import { startMesh } from '../harness/mesh.ts'
 import { MATRIX_FILE, NODE, VCC_CONTROL } from '../harness/paths.ts'
 import { freePorts } from '../harness/ports.ts'
@@ -159,6 +160,34 @@ await t.test('state on the disk that is not good is refused by its code and fetc
     t.match(refused, [{ code }], `${name}: ${code}`)
     await eventually(`${name}: calls work again`, works)
   }
+})
+
+await t.test('an agent that never had state is not started up, to systemd neither, until it has', async (t) => {
+  await using second = await joinAgent(mesh.control, join(mesh.folder, 'argus-2'), {
+    service: 'argus',
+    targetPort: mesh.service('argus').port,
+    outbound: [],
+    controlUrl,
+  })
+  api.cut()
+  broker.cut()
+  const started = second.restart()
+  started.catch(() => {}) // awaited below
+  const reasons = await eventually('it says why it is not ready', async () => {
+    const answer = await fetch(`http://127.0.0.1:${second.healthPort}/ready`)
+    const { reasons } = (await answer.json()) as { reasons: { code: string }[] }
+    return second.process().output().includes('"event":"waiting_for_state"') ? reasons : undefined
+  })
+  t.ok(
+    reasons.some(({ code }) => code === 'no_state'),
+    'no state',
+  )
+  t.equal((await fetch(`http://127.0.0.1:${second.healthPort}/live`)).status, 200, 'it lives')
+  t.same(events(second.process().output(), 'service_ready'), [], 'it told nobody that it is ready')
+  api.mend()
+  broker.mend()
+  await started
+  t.equal(events(second.process().output(), 'service_ready').length, 1, 'it does once it can serve')
 })
 
 await t.test('a second control plane on the same data refuses, clearly', async (t) => {

@@ -122,7 +122,8 @@ Examples:
   vcc-agent run
   vcc-agent run --config /etc/vcc-agent/argus.yml
 
-The log is JSON Lines on standard output. SIGTERM: no new connections, readiness says 503, open ones may end until
+The log is JSON Lines on standard output. Under systemd (Type=notify) the start is over when the first signed state is
+in force and the ports are open; before that nothing is let through. SIGTERM: no new connections, readiness says 503, open ones may end until
 \`drain\` is over. Exit 0 when all did, 1 when some had to be cut.`,
     )
     .action(async (flags: { config: string }) => {

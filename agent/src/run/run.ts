@@ -64,6 +64,7 @@ async function serve(
   const { root } = trust
   let keptStatement = trust.statement.version
   let health: ServiceHealth = { health: 'unknown' }
+  let hasServed = false
   let isDraining = false
   let lastClockBehind = false
   const ending = new AbortController()
@@ -163,6 +164,10 @@ async function serve(
 
   async function putInForce(): Promise<void> {
     await force.apply()
+    if (!hasServed && dataPlane.status().phase === 'serving') {
+      hasServed = true
+      ready()
+    }
     schedulePlan()
   }
 
@@ -379,7 +384,6 @@ async function serve(
   })
   if (keeper.fleet === undefined || keeper.agent === undefined) events.waiting_for_state({})
   else await putInForce()
-  ready()
   await Promise.race([stopped, fatal.promise])
   const { cut } = await drain()
   if (cut > 0) setExitCode(EXIT.failed)
