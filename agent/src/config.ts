@@ -123,7 +123,11 @@ export const AGENT_SHAPE = Type.Object(
     ),
     log_level: Type.Enum([...LOG_LEVELS], {
       default: 'info',
-      description: 'What is logged; may be changed while the agent runs.',
+      description: 'Which events are logged; may be changed while the agent runs. The access log has its own switch.',
+    }),
+    access_log: Type.Boolean({
+      default: true,
+      description: 'Whether each connection and request leaves a line when it is over, at any `log_level`.',
     }),
   },
   CLOSED,
@@ -161,6 +165,7 @@ export interface AgentConfig {
   readonly drain: Duration
   readonly keyExchange: readonly KeyExchange[]
   readonly logLevel: LogLevel
+  readonly accessLog: boolean
 }
 
 export type TcpAddress = Extract<SocketAddress, { kind: 'tcp' }>
@@ -264,6 +269,7 @@ function toAgentConfig(raw: Raw): AgentConfig {
     drain: raw.drain,
     keyExchange: raw.key_exchange ?? DEFAULT_GROUPS,
     logLevel: raw.log_level,
+    accessLog: raw.access_log,
   }
 }
 

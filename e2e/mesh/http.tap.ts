@@ -1,3 +1,4 @@
+import { appendFile } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
@@ -51,6 +52,7 @@ await using covina = await joinAgent(mesh.control, join(mesh.folder, 'covina'), 
   service: 'covina',
   targetPort: service.port,
   outbound: [],
+  extra: ['log_level: error'],
 })
 await covina.restart()
 const argus = mesh.agent('argus')
@@ -247,6 +249,18 @@ await t.test('an answer that breaks off does not pass for a whole one', async (t
 await t.test('a head that does not get complete is answered 408', async (t) => {
   await slowHead.over
   t.match(slowHead.text(), /^HTTP\/1\.1 408 /)
+})
+
+await t.test('no level hides the access log, which has a switch of its own', async (t) => {
+  const before = covina.process().output()
+  t.ok(events(before, 'access').length > 0, 'its lines are there at the level of errors')
+  t.same(events(before, 'snapshot_applied'), [], 'what is told at the level of information is not')
+  await appendFile(covina.configFile, 'access_log: false\n')
+  await covina.restart()
+  await eventually('argus reaches covina', async () => (await fetch(`${url}/work`)).status === 200)
+  await covina.process().stop()
+  t.same(events(covina.process().output(), 'access'), [], 'switched off')
+  await covina.restart()
 })
 
 await t.test('a service that is not there is told apart from an agent that is not there', async (t) => {

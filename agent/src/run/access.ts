@@ -1,7 +1,40 @@
+import { createLogger, defineEvents, event } from '@vcc/runtime'
 import type { CloseRecord } from '../proxy/close-record.ts'
 
-/** The access log line of a connection or request. What is not known is empty, so that every line has every field. */
-export function accessFields(record: CloseRecord) {
+/** One line when a connection or request is over. On a log of its own: the level of the others does not hide it. */
+const accessEvents = defineEvents({
+  access: event<{
+    result: string
+    code: string
+    rule: string
+    direction: string
+    unit: string
+    connection: string
+    source: string
+    source_instance: string
+    source_class: string
+    source_serial: string
+    source_address: string
+    target: string
+    target_instance: string
+    generation: string
+    duration_ms: number
+    bytes_in: number
+    bytes_out: number
+    method: string
+    status: number
+    detail: string
+  }>('info', 'connection over'),
+})
+
+export function accessLog(isOn: boolean): (record: CloseRecord) => void {
+  if (!isOn) return () => {}
+  const { access } = accessEvents(createLogger({ name: 'vcc-agent' }))
+  return (record) => access(accessFields(record))
+}
+
+/** What is not known is empty, so that every line has every field. */
+function accessFields(record: CloseRecord) {
   const { source, target, http } = record
   return {
     result: record.result,

@@ -1,31 +1,9 @@
 import { defineEvents, event } from '@vcc/runtime'
 
-/** Everything the agent writes to its log. `access` is the access log: one line when a connection or request is over. */
+/** Everything the agent writes to its log but the access log, which is in access.ts. */
 export const agentEvents = defineEvents({
   started: event<{ service: string; instance: string; serialHex: string; version: string }>('info', 'agent runs'),
   waiting_for_state: event('info', 'no signed state yet; nothing is let through before it comes'),
-  access: event<{
-    result: string
-    code: string
-    rule: string
-    direction: string
-    unit: string
-    connection: string
-    source: string
-    source_instance: string
-    source_class: string
-    source_serial: string
-    source_address: string
-    target: string
-    target_instance: string
-    generation: string
-    duration_ms: number
-    bytes_in: number
-    bytes_out: number
-    method: string
-    status: number
-    detail: string
-  }>('info', 'connection over'),
   listening: event<{ listener: string; endpoint: string }>('info', 'listening'),
   snapshot_applied: event<{ generation: string; decided: number; cut: number }>('info', 'new state in force'),
   self_check: event<{ serialHex: string; protocol: string; cipher: string; group: string }>(

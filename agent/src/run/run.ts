@@ -29,7 +29,7 @@ import { StateKeeper } from '../state/keeper.ts'
 import { puller } from '../state/puller.ts'
 import { bypassPossible, readStatus } from '../status/read.ts'
 import { AGENT_VERSION } from '../version.ts'
-import { accessFields } from './access.ts'
+import { accessLog } from './access.ts'
 import { agentEvents } from './events.ts'
 import { explained } from './explain.ts'
 import { inForce } from './in-force.ts'
@@ -92,7 +92,7 @@ async function serve(
         },
       },
       metrics: proxyMetrics(metrics),
-      onClose: (record) => events.access(accessFields(record)),
+      onClose: accessLog(config.accessLog),
     },
   )
   resources.use(dataPlane)
