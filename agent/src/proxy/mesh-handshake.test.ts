@@ -21,7 +21,7 @@ import {
 import { openssl } from './testing/openssl.ts'
 
 test('mesh-H1 a client that says nothing is disconnected, and leaves nothing behind', async () => {
-  await using mesh = await startPair({ mode: 'tcp', limits: { handshakeMs: 200 } })
+  await using mesh = await startPair({ mode: 'tcp', limits: { handshakeMs: 1_500 } })
   const silent = Array.from({ length: 5 }, () => connectPlain(mesh.callee.inboundPort()))
   await eventually(() => (mesh.callee.plane.status().connections.handshakes === 5 ? true : undefined))
   await Promise.all(silent.map(readToEnd))
@@ -30,7 +30,7 @@ test('mesh-H1 a client that says nothing is disconnected, and leaves nothing beh
 })
 
 test('mesh-H1 a client that stops in the middle of its handshake is disconnected', async () => {
-  await using mesh = await startPair({ mode: 'tcp', limits: { handshakeMs: 200 } })
+  await using mesh = await startPair({ mode: 'tcp', limits: { handshakeMs: 1_500 } })
   const socket = connectPlain(mesh.callee.inboundPort())
   socket.write(Buffer.from('160301020001', 'hex')) // a record header, and the beginning of a ClientHello
   await readToEnd(socket)
