@@ -1,9 +1,9 @@
-import { issueLeaf, testSigner } from '@vcc/testkit'
+import { issueLeaf, ocspResponder, testSigner } from '@vcc/testkit'
 import { extension, OID } from '@vcc/x509'
 import { describe, expect, test } from 'vitest'
 import { DEFAULT_POLICY } from './policy.ts'
 import { currentResponderKey, responderKey, successorDue } from './responder-key.ts'
-import { ask, CA_ID, mintResponderKey, REVOKED, responderCredential, STARTED, seconds, world } from './testing/world.ts'
+import { ask, CA_ID, mintResponderKey, REVOKED, STARTED, seconds, world } from './testing/world.ts'
 
 const after = (days: number): Date => new Date(STARTED.getTime() + days * 86_400_000)
 
@@ -43,7 +43,7 @@ describe('ocsp-B delegated signer', () => {
 
   test('a certificate of another key is not taken', () => {
     const { ca } = world()
-    const { certificate } = responderCredential(ca, STARTED)
+    const { certificate } = ocspResponder(ca, STARTED)
     expect(() => responderKey(certificate, testSigner('ocsp'))).toThrow('another key')
   })
 

@@ -57,7 +57,7 @@ describe('ocsp-B unknown vs good', () => {
   test('never issued is unauthorized where the policy says so, and costs no signature', async () => {
     const { responder, ca, pki, keys } = world()
     let signatures = 0
-    const counted = mintResponderKey(ca, STARTED, 7, (signer) => ({
+    const counted = mintResponderKey(ca, STARTED, undefined, (signer) => ({
       ...signer,
       sign: (bytes, options) => {
         signatures += 1
@@ -236,7 +236,7 @@ describe('ocsp-B validity', () => {
 
   test('no answer ends after the certificate of its key', async () => {
     const { responder, verify, leaf, ca, keys } = world()
-    const ending = mintResponderKey(ca, STARTED, 0.01)
+    const ending = mintResponderKey(ca, STARTED, 864)
     keys.set(CA_ID, [ending])
     const seen = verify(await responder().respond(ask(ca, leaf.certificate)))
     expect(seen.nextUpdate).toEqual(ending.certificate.notAfter)
@@ -330,7 +330,7 @@ describe('ocsp-B pre-sign', () => {
   test('who asks after a revocation does not share what was begun before it', async () => {
     const { responder, verify, leaf, ca, record, keys } = world()
     const held = Promise.withResolvers<undefined>()
-    const slow = mintResponderKey(ca, STARTED, 7, (signer) => ({
+    const slow = mintResponderKey(ca, STARTED, undefined, (signer) => ({
       ...signer,
       sign: async (bytes, options) => {
         await held.promise
@@ -420,7 +420,10 @@ describe('ocsp-B error DER', () => {
     expect(failing).toEqual({ octets: '30030a0102', failures: ['source_failed'] })
     const unsigned = await statusOf(({ ca, keys }) => {
       keys.set(CA_ID, [
-        mintResponderKey(ca, STARTED, 7, (signer) => ({ ...signer, sign: () => Promise.reject(new Error('pin')) })),
+        mintResponderKey(ca, STARTED, undefined, (signer) => ({
+          ...signer,
+          sign: () => Promise.reject(new Error('pin')),
+        })),
       ])
       return {}
     })
@@ -469,7 +472,7 @@ describe('ocsp-B error DER', () => {
 
   test('03 tryLater: the queue is full, or the signature too late', async () => {
     const { responder, ca, pki, record, keys } = world()
-    const hung = mintResponderKey(ca, STARTED, 7, (signer) => ({
+    const hung = mintResponderKey(ca, STARTED, undefined, (signer) => ({
       ...signer,
       sign: (_bytes, options) =>
         new Promise((_resolve, reject) => {

@@ -9,8 +9,8 @@ import {
   type ResponderKey,
   responderKey,
 } from '@vcc/ocsp'
-import { issueLeaf, secondsAfter, testPki, testSigner } from '@vcc/testkit'
-import { encodeCertId, encodeOcspRequest, extension, OID } from '@vcc/x509'
+import { ocspResponder, testPki } from '@vcc/testkit'
+import { encodeCertId, encodeOcspRequest } from '@vcc/x509'
 import Fastify from 'fastify'
 
 /** What the parent needs to know, on one line of JSON. */
@@ -27,13 +27,7 @@ const now = (): Date => new Date()
 const pki = testPki({ now: now() })
 const ca = pki.servicesCa
 const { serialHex } = pki.service('argus').certificate
-const { certificate, signer } = issueLeaf(ca, now(), {
-  commonName: 'OCSP responder',
-  signer: testSigner('ocsp'),
-  extKeyUsage: [OID.ocspSigning],
-  moreExtensions: [extension.encodeOcspNoCheck()],
-  notAfter: secondsAfter(now(), 7 * 86_400),
-})
+const { certificate, signer } = ocspResponder(ca, now())
 const keys: readonly ResponderKey[] = [responderKey(certificate, signer)]
 const issuers = [{ id: '00112233445566778899aabbccddeeff', certificate: ca.certificate }]
 const responder = createResponder({

@@ -8,6 +8,7 @@ export {
   testSerialHex,
 } from './credential.ts'
 export { type TestSigner, testSigner } from './key.ts'
+export { ocspResponder } from './ocsp-responder.ts'
 export { type ServiceOptions, type TestPki, type TestPkiOptions, testInstance, testPki } from './pki.ts'
 export { freePort, freePorts } from './port.ts'
 export { WRONG_LEAVES, type WrongLeaf, wrongLeaf } from './wrong-leaf.ts'

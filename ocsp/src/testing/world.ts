@@ -1,19 +1,9 @@
-import {
-  type FakeClock,
-  fakeClock,
-  issueLeaf,
-  secondsAfter,
-  type TestCredential,
-  testPki,
-  testSigner,
-} from '@vcc/testkit'
+import { type FakeClock, fakeClock, ocspResponder, secondsAfter, type TestCredential, testPki } from '@vcc/testkit'
 import {
   type Certificate,
   encodeCertId,
   encodeOcspRequest,
-  extension,
   type OcspVerifyOptions,
-  OID,
   type TbsSigner,
   type VerifiedOcspResponse,
   verifyOcspResponse,
@@ -98,25 +88,15 @@ export function world(at: Date = STARTED): World {
   }
 }
 
-/** A delegated responder of this CA, in force for a week from five minutes before `from`. */
+/** A responder key of this CA (see `ocspResponder` of the test kit), its signer wrapped. */
 export function mintResponderKey(
   ca: TestCredential,
   from: Date,
-  days = 7,
+  forSeconds?: number,
   wrap: (signer: TbsSigner) => TbsSigner = (signer) => signer,
 ): ResponderKey {
-  const { certificate, signer } = responderCredential(ca, from, days)
+  const { certificate, signer } = ocspResponder(ca, from, forSeconds)
   return responderKey(certificate, wrap(signer))
-}
-
-export function responderCredential(ca: TestCredential, from: Date, days = 7): TestCredential {
-  return issueLeaf(ca, from, {
-    commonName: 'OCSP responder',
-    signer: testSigner('ocsp'),
-    extKeyUsage: [OID.ocspSigning],
-    moreExtensions: [extension.encodeOcspNoCheck()],
-    notAfter: secondsAfter(from, days * 86_400),
-  })
 }
 
 /** The shortest request about this certificate. */

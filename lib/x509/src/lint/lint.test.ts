@@ -221,6 +221,24 @@ const CASES: readonly { name: string; profile: ProfileName; fault: Fault; fails:
     fails: 'lint_extension_set',
   },
   {
+    name: 'ca-51 nocheck on what is no responder',
+    profile: 'service',
+    fault: { slots: { more: extension.encodeOcspNoCheck() } },
+    fails: 'lint_ext_key_usage',
+  },
+  {
+    name: 'ca-51 a responder without nocheck',
+    profile: 'ocsp-responder',
+    fault: { slots: { [OID.ocspNoCheck]: undefined } },
+    fails: 'lint_ext_key_usage',
+  },
+  {
+    name: 'ca-51 a responder for more than OCSP signing',
+    profile: 'ocsp-responder',
+    fault: { slots: { [OID.extKeyUsage]: extension.encodeExtKeyUsage([OID.ocspSigning, OID.clientAuth], false) } },
+    fails: 'lint_ext_key_usage',
+  },
+  {
     name: 'ca-7 a leaf with the CA bit',
     profile: 'service',
     fault: { slots: { [OID.basicConstraints]: extension.encodeBasicConstraints({ isCa: true }) } },

@@ -217,6 +217,12 @@ const REFUSED: readonly Refusal[] = [
     changes: { uris: ['spiffe://a/control'] },
     fails: 'profile_names',
   },
+  {
+    name: 'a responder for two months',
+    profile: 'ocsp-responder',
+    changes: { notAfter: new Date('2026-07-29T23:59:59Z') },
+    fails: 'profile_validity',
+  },
   { name: 'no DNS name', profile: 'service', changes: { dnsNames: [] }, fails: 'profile_names' },
   { name: 'a DNS name for an admin', profile: 'admin', changes: { dnsNames: ['a.b'] }, fails: 'profile_names' },
   {
@@ -385,6 +391,7 @@ function describeTbs(profile: ProfileName): string {
     `aki=${extensions.authorityKeyId === undefined ? '' : 'yes'}`,
     `crl=${(extensions.crlDistributionPoints ?? []).length}`,
     `aia=${(extensions.authorityInfoAccess ?? []).length}`,
+    ...(extensions.ocspNoCheck === true ? ['nocheck'] : []),
   ]
   return parts.join(' ')
 }
@@ -408,6 +415,7 @@ describe('what profiles write', () => {
     ['control-api', 'ca=false! ku=digitalSignature! eku=kp.1+kp.2+.2 san=uri+dns nc= cp=0 iap= aki=yes crl=1 aia=2'],
     ['broker', 'ca=false! ku=digitalSignature! eku=kp.1+.3 san=uri+dns nc= cp=0 iap= aki=yes crl=1 aia=2'],
     ['state-signer', 'ca=false! ku=digitalSignature! eku=.1! san= nc= cp=0 iap= aki=yes crl=1 aia=2'],
+    ['ocsp-responder', 'ca=false! ku=digitalSignature! eku=kp.9 san= nc= cp=0 iap= aki=yes crl=1 aia=1 nocheck'],
   ])('%s', (profile, text) => {
     expect(describeTbs(profile)).toBe(text)
   })
