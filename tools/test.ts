@@ -17,12 +17,14 @@ import { countVitest } from './vitest-counts.ts'
 const RUNNERS = {
   check: runChecks,
   unit: runUnitTests,
+  conformance: (signal) => runReporting('e2e/conformance/main.ts', CONFORMANCE_DEADLINE_MS, signal),
   e2e: runSystemTests,
   interop: (signal) => runReporting('e2e/interop/main.ts', INTEROP_DEADLINE_MS, signal),
 } as const satisfies Record<string, (signal: AbortSignal) => Promise<Counts>>
 
 const UNIT_DEADLINE_MS = 10 * 60_000
 const E2E_DEADLINE_MS = 20 * 60_000
+const CONFORMANCE_DEADLINE_MS = 10 * 60_000
 const INTEROP_DEADLINE_MS = 10 * 60_000
 
 async function runUnitTests(signal: AbortSignal): Promise<Counts> {

@@ -68,7 +68,7 @@ export { type Enforcement, enforcement, type Held, type HeldAgent, type HeldFlee
 export { decodeHeldAgent, decodeHeldFleet, encodeHeld, type Stored } from './held-file.ts'
 export { readThroughStream } from './http-over-tls.ts'
 export { instantOf, isInstant, isoSeconds } from './instant.ts'
-export { type JwsSigner, type JwsType, jwsSigner } from './jws.ts'
+export { type JwsSigner, type JwsType, jwsSigner, verifyJws } from './jws.ts'
 export type { Lifetimes } from './lifetimes.ts'
 export { peerDispatcher, unverifiedDispatcher } from './peer-dispatcher.ts'
 export { ReplayWindow } from './replay.ts'

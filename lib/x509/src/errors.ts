@@ -114,7 +114,7 @@ export const X509_FAILURES = {
   key_usage_without_ca: { alert: 'bad_certificate', source: 'RFC 5280 §4.2.1.9' },
   subject_empty: { alert: 'bad_certificate', source: 'RFC 5280 §4.1.2.6' },
   subject_alt_name_missing: { alert: 'bad_certificate', source: 'RFC 5280 §4.1.2.6; Baseline Requirements §7.1.4.2' },
-  dns_name_invalid: { alert: 'bad_certificate', source: 'RFC 5280 §4.2.1.6' },
+  alt_name_invalid: { alert: 'bad_certificate', source: 'RFC 5280 §4.2.1.6' },
   common_name_foreign: { alert: 'bad_certificate', source: 'Baseline Requirements §7.1.4.3' },
   wildcard_too_wide: { alert: 'bad_certificate', source: 'RFC 9525 §7.1; Baseline Requirements §3.2.2.6' },
   eku_forbidden_on_leaf: { alert: 'unsupported_certificate', source: 'Baseline Requirements §7.1.2.7.10' },

@@ -1,7 +1,13 @@
 export type { SignatureAlgorithmName, TbsSigner } from './algorithm.ts'
 export { encodeAlgorithm, nodeSignatureOptions, signingAlgorithmFor, verifySignature } from './algorithm.ts'
-export type { Certificate, TbsCertificate } from './certificate.ts'
-export { decodeCertificate, decodeTbsCertificate, MAX_CERTIFICATE_OCTETS } from './certificate.ts'
+export type { Certificate, ForeignCertificate, TbsCertificate } from './certificate.ts'
+export {
+  decodeCertificate,
+  decodeForeignCertificate,
+  decodeTbsCertificate,
+  MAX_CERTIFICATE_OCTETS,
+} from './certificate.ts'
+export { decodeCrl } from './crl/decode.ts'
 export { type CrlEntry, type CrlFields, encodeTbsCrl } from './crl/encode.ts'
 export type { Csr, VerifiedCsr } from './csr.ts'
 export { assertKeyOnlyCsr, buildCsr, verifyCsr } from './csr.ts'
@@ -49,7 +55,12 @@ export type { OcspVerifyOptions, VerifiedOcspResponse } from './ocsp/verify-resp
 export { verifyOcspResponse } from './ocsp/verify-response.ts'
 export { classOid, DEFAULT_OID_ARC, ekuOid, OID, OUR_EKU } from './oid.ts'
 export { assertedClass } from './path/class.ts'
+export type { FindOptions } from './path/find.ts'
+export { findPath } from './path/find.ts'
 export { assertNamesPermitted } from './path/name-constraints.ts'
+export type { PeerName } from './path/peer-name.ts'
+export type { PolicyInputs } from './path/policy.ts'
+export type { PathProfileName } from './path/profile.ts'
 export type { PathOptions, VerifiedPath } from './path/validate.ts'
 export { MAX_CHAIN, validateChain } from './path/validate.ts'
 export { decodePem, encodePem } from './pem.ts'
@@ -58,5 +69,5 @@ export { extKeyUsageOid, PROFILES } from './profile/table.ts'
 export type { Issuer, MeshNameConstraints, Tbs, TbsInput } from './profile/tbs.ts'
 export { assembleCertificate, buildTbs, issuerOf, meshNameConstraints } from './profile/tbs.ts'
 export type { KeyKind, PublicKey } from './public-key.ts'
-export { decodePublicKey, publicKeyOf } from './public-key.ts'
+export { decodePublicKey, FOREIGN_KEYS, publicKeyOf } from './public-key.ts'
 export type { RevocationReason } from './revocation-reason.ts'

@@ -1,62 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { type SignatureAlgorithmName, verifySignature } from './algorithm.ts'
 import { decodeCertificate } from './certificate.ts'
 import { X509Error } from './errors.ts'
 import { OID } from './oid.ts'
 import { validateChain } from './path/validate.ts'
 import { decodePem } from './pem.ts'
-import { decodePublicKey } from './public-key.ts'
 
 /** Vectors made by others are not part of the project; without them these tests are skipped, and shown as skipped. */
 const FOLDER = process.env['VCC_VECTORS'] ?? join(import.meta.dirname, '../../../../shared/vectors')
 const isThere = existsSync(FOLDER)
 const readVectors = (name: string): unknown => JSON.parse(readFileSync(join(FOLDER, name), 'utf8'))
-
-interface Wycheproof {
-  readonly testGroups: readonly {
-    readonly publicKeyDer?: string
-    readonly publicKeyAsn?: string
-    readonly tests: readonly { tcId: number; msg: string; sig: string; result: 'valid' | 'acceptable' | 'invalid' }[]
-  }[]
-}
-
-describe.skipIf(!isThere)('Wycheproof', () => {
-  test.each<[string, SignatureAlgorithmName, number]>([
-    ['ecdsa_secp256r1_sha256', 'ecdsa-sha256', 400],
-    ['ecdsa_secp384r1_sha384', 'ecdsa-sha384', 400],
-    ['ecdsa_secp521r1_sha512', 'ecdsa-sha512', 400],
-    ['rsa_pss_4096_sha256_mgf1_32', 'rsa-pss-sha256', 100],
-    ['rsa_signature_3072_sha256', 'rsa-pkcs1-sha256', 250],
-    ['rsa_signature_4096_sha512', 'rsa-pkcs1-sha512', 250],
-  ])('%s', (file, algorithm, atLeast) => {
-    let judged = 0
-    const wrong: number[] = []
-    const { testGroups } = readVectors(`wycheproof/${file}_test.json`) as Wycheproof
-    for (const { publicKeyDer, publicKeyAsn, tests } of testGroups) {
-      const key = acceptedKey(publicKeyDer ?? publicKeyAsn ?? '')
-      if (key === undefined) continue
-      for (const { tcId, msg, sig, result } of tests) {
-        judged += 1
-        const isGood = verifySignature(algorithm, key, Uint8Array.fromHex(msg), Uint8Array.fromHex(sig))
-        if (result !== 'acceptable' && isGood !== (result === 'valid')) wrong.push(tcId)
-      }
-    }
-    expect(wrong).toEqual([])
-    expect(judged).toBeGreaterThan(atLeast)
-  })
-})
-
-/** One group has a key with an exponent that no certificate of ours may have. */
-function acceptedKey(spkiHex: string) {
-  try {
-    return decodePublicKey(Uint8Array.fromHex(spkiHex))
-  } catch (error) {
-    if (error instanceof X509Error && error.code === 'key_rsa_exponent') return undefined
-    throw error
-  }
-}
 
 interface Limbo {
   readonly testcases: readonly {

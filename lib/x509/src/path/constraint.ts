@@ -1,6 +1,7 @@
 import { isDnsName } from '../dns-name.ts'
 import { X509Error } from '../errors.ts'
 import type { GeneralName } from '../general-name.ts'
+import { mailboxParts } from '../mailbox.ts'
 import type { Name } from '../name.ts'
 import { preparedRdn } from '../name-comparison.ts'
 
@@ -67,13 +68,10 @@ const AUTHORITY =
 
 /** "To indicate a particular mailbox … all addresses on a host … any address within a domain": §4.2.1.10 */
 function mailboxWithin(mailbox: string, constraint: string): boolean {
-  const at = mailbox.lastIndexOf('@')
-  const host = mailbox.slice(at + 1).toLowerCase()
-  if (at < 1 || !isDnsName(host)) unsupportedName(mailbox)
-  const constraintAt = constraint.lastIndexOf('@')
-  if (constraintAt === -1) return hostWithin(host, constraint)
-  const isSameHost = hostWithin(host, constraint.slice(constraintAt + 1))
-  return isSameHost && mailbox.slice(0, at) === constraint.slice(0, constraintAt)
+  const { local, host } = mailboxParts(mailbox) ?? unsupportedName(mailbox)
+  if (!constraint.includes('@')) return hostWithin(host, constraint)
+  const wanted = mailboxParts(constraint) ?? unsupportedConstraint(constraint)
+  return host === wanted.host && local === wanted.local
 }
 
 /** Address and mask in the style of CIDR; a mask with holes is refused. */

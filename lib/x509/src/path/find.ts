@@ -82,7 +82,7 @@ export type VerifiedForeignPath = {
  * @throws {X509Error} for the leaf, what `decodeCertificate` throws; without a path, `issuer_unknown`,
  *   `certificate_signature_invalid`, `chain_too_long`; otherwise the reason why the likeliest path is refused: certificate_*,
  *   issuer_*, path_*, leaf_*, eku_*, name_*, policy_*, extension_*, key_*, crl_* codes, `subject_empty`,
- *   `subject_alt_name_missing`, `dns_name_invalid`, `common_name_foreign`, `wildcard_too_wide`, `peer_name_mismatch`,
+ *   `subject_alt_name_missing`, `alt_name_invalid`, `common_name_foreign`, `wildcard_too_wide`, `peer_name_mismatch`,
  *   `revocation_unknown`; `…_budget_exceeded`.
  *
  * Source: RFC 5280 §6, RFC 9618, RFC 4158.

@@ -2,6 +2,7 @@ import { sameBytes } from '../der/reader.ts'
 import { isDnsName } from '../dns-name.ts'
 import { X509Error } from '../errors.ts'
 import type { GeneralName } from '../general-name.ts'
+import { mailboxParts } from '../mailbox.ts'
 import type { PathCertificate } from './resolve.ts'
 
 /** Who the leaf is expected to be. `octets`: 4 or 16. */
@@ -36,10 +37,6 @@ function isHost(presented: string, wanted: string): boolean {
 
 /** "the local-part … exact match … the host part … case-insensitive": RFC 5280 §7.5 */
 function isMailbox(presented: string, wanted: string): boolean {
-  const [at, wantedAt] = [presented.lastIndexOf('@'), wanted.lastIndexOf('@')]
-  if (at < 1 || at !== wantedAt) return false
-  return (
-    presented.slice(0, at) === wanted.slice(0, at) &&
-    presented.slice(at).toLowerCase() === wanted.slice(at).toLowerCase()
-  )
+  const [found, expected] = [mailboxParts(presented), mailboxParts(wanted)]
+  return found !== undefined && found.local === expected?.local && found.host === expected.host
 }

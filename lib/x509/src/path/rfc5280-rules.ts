@@ -1,5 +1,7 @@
 import type { ForeignCertificate } from '../certificate.ts'
 import { isDnsName } from '../dns-name.ts'
+import type { GeneralName } from '../general-name.ts'
+import { mailboxParts } from '../mailbox.ts'
 import { OID } from '../oid.ts'
 import { isSignedBy } from './basic-processing.ts'
 import type { CertificateRule, RuleFacts } from './certificate-rule.ts'
@@ -12,7 +14,7 @@ export const RFC5280_RULES: readonly CertificateRule[] = [
   { code: 'extension_on_leaf', check: checkCaExtensions },
   { code: 'subject_empty', check: checkSubject },
   { code: 'subject_alt_name_missing', check: checkSubstitute },
-  { code: 'dns_name_invalid', check: checkDnsNames },
+  { code: 'alt_name_invalid', check: checkAltNames },
   criticalityRule(({ isCa, certificate }) => {
     const isSubjectEmpty = certificate.subject.rdns.length === 0
     return new Map([...CRITICALITY, ...(isCa ? CA_CRITICALITY : []), ...(isSubjectEmpty ? NAMELESS_CRITICALITY : [])])
@@ -63,11 +65,21 @@ function checkSubstitute({ certificate: { subject, extensions } }: RuleFacts): s
   return subject.rdns.length === 0 && extensions.subjectAltName === undefined ? 'a certificate names nobody' : undefined
 }
 
-/** "The name MUST be in the 'preferred name syntax', as specified by Section 3.5 of [RFC1034]": §4.2.1.6 */
-function checkDnsNames({ certificate: { extensions } }: RuleFacts): string | undefined {
-  const wrong = extensions.subjectAltName?.find((name) => name.type === 'dns' && !isSanDnsName(name.value))
-  return wrong && 'a certificate has a DNS name that is none'
+/**
+ * "The name MUST be in the 'preferred name syntax'", "The format of an rfc822Name is a 'Mailbox'", "The name MUST NOT be a
+ * relative URI, and it MUST follow the URI syntax": §4.2.1.6
+ */
+function checkAltNames({ certificate: { extensions } }: RuleFacts): string | undefined {
+  const isWrong = (name: GeneralName): boolean => {
+    if (name.type === 'dns') return !isSanDnsName(name.value)
+    if (name.type === 'email') return mailboxParts(name.value) === undefined
+    return name.type === 'uri' && !ABSOLUTE_URI.test(name.value)
+  }
+  return extensions.subjectAltName?.some(isWrong) ? 'a certificate has a name that is none of its type' : undefined
 }
+
+/** RFC 3986 §3, its alphabet and a scheme; registries of schemes are not asked. */
+const ABSOLUTE_URI = /^[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?#[\]@!$&'()*+,;=%-]+$/
 
 /** Lower-case letters, digits and hyphens, perhaps below a `*` that stands for one whole label. */
 function isSanDnsName(value: string): boolean {
