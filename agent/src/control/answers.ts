@@ -8,6 +8,8 @@ import { transportError } from './transport-error.ts'
 // The control plane is upgraded before its agents: what it says beyond this is passed over.
 const { document, refresh } = StatePull.properties.fleet.properties
 const Part = Type.Object({ document, refresh })
+const { epoch, fleet, agent, serial, silentSeconds } = StatePull.properties.acknowledged.properties
+const Acknowledged = Type.Object({ epoch, fleet, agent, serial, silentSeconds })
 
 /** What is read of the answers that matter; the rest of an answer may be newer than this agent. */
 export const parseMeshRoot = answerOf(
@@ -18,9 +20,14 @@ export const parseIssued = answerOf(
   Type.Object({ instance: IssuedIdentity.properties.instance, chain: IssuedIdentity.properties.chain }),
   'certificate',
 )
-export const parsePull = answerOf(Type.Object({ fleet: Part, agent: Part }), 'signed state')
+export const parsePull = answerOf(
+  Type.Object({ fleet: Part, agent: Part, acknowledged: Type.Optional(Acknowledged) }),
+  'signed state',
+)
 
 export type PulledState = ReturnType<typeof parsePull>
+/** What of an agent's acknowledgements and reports reached the control plane. */
+export type RecordedAcks = Static<typeof Acknowledged>
 
 export function derOf(base64: string): Uint8Array {
   return new Uint8Array(Buffer.from(base64, 'base64'))

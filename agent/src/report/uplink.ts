@@ -36,13 +36,18 @@ export async function sealed<K extends UpKind>(
   return { jws, sent }
 }
 
-/** Says it over MQTT, or over HTTPS while the broker is away. Whether anybody heard it; never throws. */
-export async function say<K extends 'status' | 'ack'>(kind: K, body: UpBody<K>, deps: UplinkDeps): Promise<boolean> {
+/** Says it over MQTT, or over HTTPS while the broker is away or not to be relied on. Whether anybody heard it; never throws. */
+export async function say<K extends 'status' | 'ack'>(
+  kind: K,
+  body: UpBody<K>,
+  deps: UplinkDeps,
+  over: 'broker' | 'https' = 'broker',
+): Promise<boolean> {
   const identity = deps.identity()
   if (isExpired(identity, deps.now())) return false
   try {
     const { jws } = await sealed(kind, body, deps)
-    if (await deps.broker.publish(instanceTopics(identity.instance).up[kind], jws)) return true
+    if (over === 'broker' && (await deps.broker.publish(instanceTopics(identity.instance).up[kind], jws))) return true
     await deps.api.call('meshReport', { body: { envelope: jws } })
     return true
   } catch {

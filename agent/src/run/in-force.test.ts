@@ -145,7 +145,7 @@ async function start() {
     },
     now: () => new Date(),
   })
-  const world = { identity: identityOf(), isThere: true }
+  const world = { identity: identityOf(), isThere: true, brokerConfirms: false }
   const acks: AckBody[] = []
   const codes: string[] = []
   const call = (async (_route: string, { body }: { body: { envelope: string } }) => {
@@ -154,7 +154,12 @@ async function start() {
     acks.push((JSON.parse(Buffer.from(payload, 'base64url').toString()) as { body: AckBody }).body)
   }) as unknown as ApiLink['call'] // the one route that an acknowledgement takes
   const nothing = { downSince: () => undefined, [Symbol.asyncDispose]: async () => {} }
-  const broker: BrokerLink = { ...nothing, isConnected: () => false, publish: async () => false, tend() {} }
+  const broker: BrokerLink = {
+    ...nothing,
+    isConnected: () => false,
+    publish: async () => world.brokerConfirms,
+    tend() {},
+  }
   const force = inForce({
     root,
     keyExchange: ['P-256'],
@@ -214,6 +219,31 @@ test('an acknowledgement that nobody took is owed', async () => {
   expect(await told()).toEqual([])
   world.isThere = true
   expect(await told()).toEqual(['agent 2 applied, serves first'])
+})
+
+test('one that a broker confirmed and the control plane never got is owed again, and goes over HTTPS', async () => {
+  const { keeper, told, world, force } = await running()
+  const serial = serialOf(world.identity)
+  world.brokerConfirms = true
+  await keeper.take('agent', (await agent(2)).jws)
+  expect(await told()).toEqual([])
+  force.noteRecorded({ epoch: 1, fleet: 1, agent: 2, serial, silentSeconds: 1 })
+  expect(await told()).toEqual([])
+  force.noteRecorded({ epoch: 1, fleet: 1, agent: 1, serial, silentSeconds: 1 })
+  expect(await told()).toEqual(['agent 2 applied, serves first'])
+  force.noteRecorded({ epoch: 1, fleet: 1, agent: 2, serial, silentSeconds: 1 })
+  expect(await told()).toEqual([])
+  force.noteRecorded({ epoch: null, fleet: null, agent: null, serial: null, silentSeconds: null })
+  expect(await told()).toEqual(['fleet 1 applied, serves first', 'agent 2 applied, serves first'])
+})
+
+test('a refusal is not missed: the control plane keeps none', async () => {
+  const { keeper, told, world, force } = await running()
+  const serial = serialOf(world.identity)
+  await keeper.take('agent', (await agent(2, { classOids: {} })).jws)
+  expect(await told()).toEqual(['agent 2 class_missing, serves first'])
+  force.noteRecorded({ epoch: 1, fleet: 1, agent: 1, serial, silentSeconds: 1 })
+  expect(await told()).toEqual([])
 })
 
 test('a new certificate alone is acknowledged', async () => {

@@ -1,6 +1,7 @@
 import { type Held, isoSeconds, type UpBody } from '@vcc/mesh'
 import { errorCode } from '@vcc/runtime'
 import type { Certificate } from '@vcc/x509'
+import type { RecordedAcks } from '../control/answers.ts'
 import { AgentError } from '../errors.ts'
 import { type Identity, isExpired } from '../identity/identity.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
@@ -36,6 +37,11 @@ export interface InForce {
   readonly apply: () => Promise<void>
   /** Sends the acknowledgements that nobody took yet; `all`: those that were taken, too. */
   readonly acknowledge: (which: 'owed' | 'all') => Promise<void>
+  /**
+   * What the control plane has on record. What a broker confirmed and that is not among it was lost: it is owed again, and
+   * goes over HTTPS.
+   */
+  readonly noteRecorded: (recorded: RecordedAcks) => void
 }
 
 /**
@@ -52,7 +58,7 @@ export function inForce(deps: InForceDeps): InForce {
   let lastGood: SnapshotParts | undefined
   let listenerFailure: string | undefined
   let heldBack: { readonly identity: Identity; readonly error: AgentError } | undefined
-  const acks = new Map<Held['kind'], { key: string; body: UpBody<'ack'>; isTaken: boolean }>()
+  const acks = new Map<Held['kind'], Ack>()
   let refused: RefusedDocument[] = []
   let applying: Promise<void> = Promise.resolve()
   let sending: Promise<void> = Promise.resolve()
@@ -144,13 +150,14 @@ export function inForce(deps: InForceDeps): InForce {
     const body = { kind, epoch, generation, contentHash, enforceUntil: isoSeconds(enforceUntil), serial, outcome }
     const key = [epoch, generation, contentHash, serial, outcome.result].join(' ')
     const before = acks.get(kind)
-    acks.set(kind, { key, body, isTaken: before?.key === key && before.isTaken })
+    const isSame = before?.key === key
+    acks.set(kind, { key, body, isTaken: isSame && before.isTaken, wasLost: isSame && before.wasLost })
   }
 
   async function send(): Promise<void> {
     for (const [kind, ack] of acks) {
       if (ack.isTaken) continue
-      const isTaken = await say('ack', ack.body, deps.uplink())
+      const isTaken = await say('ack', ack.body, deps.uplink(), ack.wasLost ? 'https' : 'broker')
       if (isTaken && acks.get(kind)?.key === ack.key) acks.set(kind, { ...ack, isTaken })
     }
   }
@@ -174,7 +181,25 @@ export function inForce(deps: InForceDeps): InForce {
       if (which === 'all') for (const [kind, ack] of acks) acks.set(kind, { ...ack, isTaken: false })
       return sendInTurn()
     },
+    noteRecorded(recorded) {
+      for (const [kind, ack] of acks) {
+        if (isMissing(ack, recorded[kind], recorded)) acks.set(kind, { ...ack, isTaken: false, wasLost: true })
+      }
+    },
   }
+}
+
+interface Ack {
+  readonly key: string
+  readonly body: UpBody<'ack'>
+  readonly isTaken: boolean
+  readonly wasLost: boolean
+}
+
+/** Taken by somebody, and not on record. A refusal is never on record: it says nothing about what is in force. */
+function isMissing({ body, isTaken }: Ack, generation: number | null, { epoch, serial }: RecordedAcks): boolean {
+  if (!isTaken || body.outcome.result !== 'applied') return false
+  return epoch !== body.epoch || (generation ?? 0) < body.generation || serial !== body.serial
 }
 
 interface Tried {

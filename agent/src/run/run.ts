@@ -39,6 +39,8 @@ import { type AgentGauges, createAgentMetrics, proxyMetrics } from './metrics.ts
 /** How often a certificate that is not renewed any more is looked at. */
 const STOPPED_MS = 60_000
 const STATUS_MS = 30_000
+/** Two reports that a broker confirmed and the control plane did not get: they go over HTTPS, one with each pull. */
+const REPORTS_LOST_SECONDS = 75
 const TEND_MS = 1000
 
 /** Runs the agent until it is asked to stop. Everything is built here, and only here. */
@@ -198,7 +200,7 @@ async function serve(
     await reportStatus()
   }
 
-  const reportStatus = () =>
+  const reportStatus = (over: 'broker' | 'https' = 'broker') =>
     say(
       'status',
       statusBody({
@@ -213,12 +215,18 @@ async function serve(
         offsetSeconds: pulls.offsetSeconds(),
       }),
       uplink,
+      over,
     )
 
   const pulls = puller({
     keeper,
     api,
     isBrokerConnected: broker.isConnected,
+    onRecorded: (recorded) => {
+      force.noteRecorded(recorded)
+      const aliveMs = now().getTime() - startedAt.getTime()
+      if ((recorded.silentSeconds ?? aliveMs / 1000) > REPORTS_LOST_SECONDS) void reportStatus('https')
+    },
     onPulled: () => force.acknowledge('owed'),
     onAway: (code) => {
       if (!ending.signal.aborted) events.control_away({ code })

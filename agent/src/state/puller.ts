@@ -1,5 +1,5 @@
 import { backoffMs, withJitter } from '@vcc/runtime'
-import { parsePull } from '../control/answers.ts'
+import { parsePull, type RecordedAcks } from '../control/answers.ts'
 import type { ApiLink } from '../control/api-link.ts'
 import { reasonOf } from '../errors.ts'
 import type { StateKeeper } from './keeper.ts'
@@ -9,6 +9,8 @@ export interface PullerDeps {
   readonly keeper: StateKeeper
   readonly api: ApiLink
   readonly isBrokerConnected: () => boolean
+  /** Before what was pulled is taken: what the control plane has on record of this agent. An older one does not say. */
+  readonly onRecorded: (recorded: RecordedAcks) => void
   readonly onPulled: () => Promise<void>
   readonly onAway: (code: string) => void
   readonly now: () => Date
@@ -37,6 +39,7 @@ export function puller(deps: PullerDeps): Puller {
     const pulled = parsePull(await deps.api.call('meshState', { query: held }))
     const at = now()
     const before = keeper.agent?.issuedAt
+    if (pulled.acknowledged !== undefined) deps.onRecorded(pulled.acknowledged)
     await keeper.takePulled(pulled)
     failures = 0
     const names = heldNames(keeper)
@@ -75,7 +78,8 @@ function heldNames({ fleet, agent }: StateKeeper): { readonly fleet?: string; re
   }
 }
 
-const PULL_MS = 60_000
+/** With the jitter, each gap is closed within a minute. */
+const PULL_MS = 50_000
 /** While the broker is away nothing else brings news. */
 const PULL_ALONE_MS = 15_000
 /** After a pull that failed; the first state after a join comes as soon as it is made. */

@@ -27,7 +27,8 @@ export type InboxDeps = EnrolDeps &
     /** Whether one more message of this instance may be looked at: each costs signature checks and a commit. */
     readonly admit: (instance: string) => boolean
     readonly events: {
-      readonly refused: (fact: { instance: string; kind: string; code: string }) => void
+      /** `reason` is the code of the envelope's fault, where it is one. */
+      readonly refused: (fact: { instance: string; kind: string; code: string; reason: string }) => void
       readonly failed: (fact: { instance: string; kind: string }, cause: unknown) => void
     }
   }
@@ -89,7 +90,7 @@ export function createInbox(deps: InboxDeps): Inbox {
         else if (channel === 'ack') await acknowledge(open(jws, 'ack', instance), deps)
         else await report(open(jws, 'status', instance), deps)
       } catch (error) {
-        if (error instanceof DomainError) deps.events.refused({ instance, kind: channel, code: error.code })
+        if (error instanceof DomainError) deps.events.refused({ instance, kind: channel, ...codesOf(error) })
         else deps.events.failed({ instance, kind: channel }, error)
       }
     },
@@ -108,6 +109,10 @@ async function renewal(envelope: VerifiedEnvelope<'renew'>, deps: InboxDeps): Pr
     const { code, title, detail } = problemFor(error, correlation)
     return { ok: false, problem: { code, title, ...(detail === undefined ? {} : { detail: detail.slice(0, 500) }) } }
   }
+}
+
+function codesOf({ code, cause }: DomainError): { readonly code: string; readonly reason: string } {
+  return { code, reason: cause instanceof MeshError ? cause.code : code }
 }
 
 /** Only to choose the parser; what it says is verified by that. */

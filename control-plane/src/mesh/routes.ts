@@ -1,4 +1,4 @@
-import type { IssuedIdentity, RouteInput } from '@vcc/api'
+import type { IssuedIdentity, RouteInput, StatePull } from '@vcc/api'
 import { admitAgentCsr } from '../enrolment/csr.ts'
 import { type EnrolDeps, join } from '../enrolment/join.ts'
 import { presentedBy } from '../enrolment/presented.ts'
@@ -9,6 +9,7 @@ import type { Handlers } from '../http/handlers.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import type { Issued } from '../issuance/issue.ts'
 import { parseAddress } from '../registry/addresses.ts'
+import { type InstanceRow, instanceById } from '../registry/instances-store.ts'
 import { singleFlight } from '../single-flight.ts'
 import type { Publisher } from '../state/publisher.ts'
 
@@ -71,7 +72,12 @@ export function meshRoutes(deps: MeshRouteDeps): Pick<Handlers, MeshRoutes> {
       const { fleet, agent } = await deps.publisher.pull(caller.instance, { fleet: query.fleet, agent: query.agent })
       if (agent === undefined)
         throw new DomainError('unavailable', 'the state of this instance is being made', { hint: 'try again shortly' })
-      return { fleet, agent }
+      const instance = await deps.database.read(() => instanceById(caller.instance))
+      return {
+        fleet,
+        agent,
+        ...(instance === undefined ? {} : { acknowledged: heardOf(instance, epochSeconds(deps.now())) }),
+      }
     },
     async meshReport({ body }, { caller }) {
       await deps.inbox.report(body.envelope, caller.instance)
@@ -88,6 +94,16 @@ function addressesOf(body: RouteInput<'meshJoin'>['body']) {
       throw new DomainError('addresses_refused', `${text} is not an address of the form host:port`)
     return address
   })
+}
+
+function heardOf(row: InstanceRow, now: number): NonNullable<StatePull['acknowledged']> {
+  return {
+    epoch: row.acknowledged_epoch,
+    fleet: row.acknowledged_fleet_generation,
+    agent: row.acknowledged_agent_generation,
+    serial: row.served_serial,
+    silentSeconds: row.last_seen === null ? null : Math.max(0, now - row.last_seen),
+  }
 }
 
 function namesOf({ service }: { service: { organization_id: string; service_name: string } }) {

@@ -19,7 +19,10 @@ export const controlEvents = defineEvents({
   request_denied: event<{ route: string; caller: string; code: string; requestId: string }>('warn', 'request denied'),
   state_published: event<{ kind: string; generation: number; instances: number }>('info', 'signed state published'),
   state_failed: event('error', 'signed state could not be brought up to date'),
-  message_refused: event<{ instance: string; kind: string; code: string }>('warn', 'message of an agent refused'),
+  message_refused: event<{ instance: string; kind: string; code: string; reason: string }>(
+    'warn',
+    'message of an agent refused',
+  ),
   message_failed: event<{ instance: string; kind: string }>('error', 'message of an agent could not be worked on'),
   broker_connected: event<{ certificateEnds: string }>('info', 'connected to the broker'),
   broker_disconnected: event('warn', 'the broker is away'),

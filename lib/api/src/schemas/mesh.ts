@@ -46,7 +46,25 @@ export type StateQuery = Static<typeof StateQuery>
 
 const StatePart = Type.Object({ document: Type.Optional(CompactJws), refresh: CompactJws }, CLOSED)
 
-export const StatePull = Type.Object({ fleet: StatePart, agent: StatePart }, CLOSED)
+/** What arrived of what the agent said: what is missing was lost on its way, and is said again. */
+const AcknowledgedState = Type.Object(
+  {
+    epoch: Type.Union([Type.Integer(), Type.Null()]),
+    /** Generations. */
+    fleet: Type.Union([Type.Integer(), Type.Null()]),
+    agent: Type.Union([Type.Integer(), Type.Null()]),
+    /** Of the certificate that its listener was last said to serve. */
+    serial: Type.Union([Type.String(), Type.Null()]),
+    /** Since it was heard of last; null when it never was. */
+    silentSeconds: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+  },
+  CLOSED,
+)
+
+export const StatePull = Type.Object(
+  { fleet: StatePart, agent: StatePart, acknowledged: Type.Optional(AcknowledgedState) },
+  CLOSED,
+)
 export type StatePull = Static<typeof StatePull>
 
 export const Accepted = Type.Object({ accepted: Type.Boolean() }, CLOSED)
