@@ -19,7 +19,7 @@ import { events, metric } from '../harness/tables.ts'
 const broker = mosquitto()
 await using mesh = await startMesh({
   services: { argus: ['covina'], covina: [] },
-  control: { broker: broker.start },
+  control: { broker },
 })
 const { control } = mesh
 const argus = mesh.agent('argus')
@@ -216,10 +216,15 @@ await t.test('a withdrawn instance leaves nothing retained; that it may still co
 })
 
 await t.test('a broker that starts anew, empty, has everything again', async (t) => {
-  await broker.process().stop('SIGKILL')
+  await broker.stop('SIGKILL')
   await eventually('argus sees it go', async () => (await brokerOf()) === 'away')
   t.equal((await fetch(argus.url('covina'))).status, 200, 'the mesh works without it')
-  broker.startAgain()
+  await broker.start({
+    folder: join(control.folder, 'broker'),
+    port: control.ports.broker,
+    control: control.control,
+    certified: async () => {},
+  })
   await eventually('argus is back', async () => (await brokerOf()) === 'connected', 120_000)
   const { down } = instanceTopics(idle.instance)
   await eventually('what is retained is there', async () => {
@@ -232,9 +237,9 @@ await t.test('a broker that starts anew, empty, has everything again', async (t)
 
 await t.test('a broker with a key of its own is certified by request', async (t) => {
   const own = mosquitto({ hasOwnKey: true })
-  await using second = await startControlPlane(join(mesh.folder, 'second'), { broker: own.start })
+  await using second = await startControlPlane(join(mesh.folder, 'second'), { broker: own })
   t.equal((await fetch(`http://127.0.0.1:${second.ports.metrics}/ready`)).status, 200, 'connected')
-  const [certificate, key] = [join(own.folder(), 'broker.crt'), join(own.folder(), 'broker.key')]
+  const [certificate, key] = [join(second.folder, 'broker', 'broker.crt'), join(second.folder, 'broker', 'broker.key')]
   const shown = new X509Certificate(await readFile(certificate))
   t.ok(shown.checkPrivateKey(createPrivateKey(await readFile(key))), 'for the key that never left the broker')
   t.equal(shown.subjectAltName?.includes('URI:spiffe://vcc.internal/broker'), true)

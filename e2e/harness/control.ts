@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type BrokerStarter, brokerOfRun } from './mosquitto.ts'
+import { BROKER_OF_RUN, type ExternalBroker, mosquitto } from './mosquitto.ts'
 import { NODE, VCC_CONTROL, VCC_PKI } from './paths.ts'
 import { freePorts } from './ports.ts'
 import { eventually, type Finished, type RunningProcess, run, start } from './process.ts'
@@ -21,7 +21,9 @@ export interface ControlPlane extends AsyncDisposable {
   readonly fingerprint: string
   readonly adminFile: string
   readonly process: () => RunningProcess
-  /** Starts it again on the same data, after a stop or a kill. */
+  /** Stops it, and the broker with it where that is another process. */
+  readonly switchOff: () => Promise<void>
+  /** Starts it again on the same data, after a stop or a kill; its broker too, if that does not run. */
   readonly restart: () => Promise<void>
   /** `vcc-control …` on this installation. */
   readonly control: (...args: string[]) => Promise<Finished>
@@ -37,7 +39,7 @@ export interface ControlOptions {
   /** Where it listens; free ports otherwise. */
   readonly ports?: Omit<Ports, 'public'>
   /** Which broker; that of the run (`VCC_E2E_BROKER`) otherwise. An external one runs as long as the control plane. */
-  readonly broker?: BrokerStarter | 'embedded'
+  readonly broker?: ExternalBroker | 'embedded'
   readonly rootKey?: 'P-384' | 'RSA-4096'
   readonly initArgs?: readonly string[]
 }
@@ -54,7 +56,8 @@ export async function startControlPlane(folder: string, options: ControlOptions 
   }
   const configFile = join(folder, 'vcc-control.yml')
   const data = join(folder, 'data')
-  const startBroker = options.broker ?? brokerOfRun()
+  const chosen = options.broker ?? (BROKER_OF_RUN === 'mosquitto' ? mosquitto() : 'embedded')
+  const external = chosen === 'embedded' ? undefined : chosen
   const brokerFolder = join(folder, 'broker')
   const advertise = options.advertise ?? { api: `https://127.0.0.1:${agents}`, broker: `mqtts://127.0.0.1:${broker}` }
   await writeFile(
@@ -73,7 +76,7 @@ export async function startControlPlane(folder: string, options: ControlOptions 
       'advertise:',
       `  api: ["${advertise.api}"]`,
       `  broker: ["${advertise.broker}"]`,
-      ...(startBroker === 'embedded'
+      ...(external === undefined
         ? []
         : ['broker:', `  external: { url: "mqtts://127.0.0.1:${broker}", folder: "${brokerFolder}" }`]),
       '',
@@ -94,15 +97,20 @@ export async function startControlPlane(folder: string, options: ControlOptions 
   const startProcess = () =>
     start({ name: 'vcc-control', command: NODE, args: [VCC_CONTROL, 'run', '--config', configFile], logFile })
   let process = startProcess()
-  const external =
-    startBroker === 'embedded' ? undefined : await startBroker({ folder: brokerFolder, port: broker, control })
-  const ready = () =>
-    eventually('vcc-control serves', () => {
-      if (process.hasExited()) throw new Error(`vcc-control ended: ${process.output()}`)
-      return (
-        process.output().includes('"event":"service_ready"') && process.output().includes('"event":"broker_connected"')
-      )
-    })
+  const startBroker = async () => {
+    if (external === undefined || external.isRunning()) return
+    await external.start({ folder: brokerFolder, port: broker, control, certified })
+  }
+  const logged = (event: string) => {
+    if (process.hasExited()) throw new Error(`vcc-control ended: ${process.output()}`)
+    return process.output().includes(`"event":"${event}"`)
+  }
+  const certified = async () =>
+    void (await eventually('the broker has its certificate', () => logged('broker_certificate_written')))
+  const ready = async () => {
+    await startBroker()
+    await eventually('vcc-control serves', () => logged('service_ready') && logged('broker_connected'))
+  }
   await ready()
   const fingerprint = succeeded(await control('fingerprint')).stdout.trim()
   const adminFile = join(data, 'admin.pem')
@@ -124,6 +132,10 @@ export async function startControlPlane(folder: string, options: ControlOptions 
     fingerprint,
     adminFile,
     process: () => process,
+    async switchOff() {
+      await process.stop()
+      await external?.stop()
+    },
     async restart() {
       await process.stop()
       process = startProcess()
@@ -135,7 +147,7 @@ export async function startControlPlane(folder: string, options: ControlOptions 
       JSON.parse(succeeded(await pki(...args, '--format', 'json')).stdout) as Record<string, unknown>,
     async [Symbol.asyncDispose]() {
       await process.stop()
-      await external?.[Symbol.asyncDispose]()
+      await external?.stop()
     },
   }
 }

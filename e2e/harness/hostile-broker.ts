@@ -1,103 +1,151 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createServer, type TLSSocket } from 'node:tls'
+import type { ExternalBroker } from './mosquitto.ts'
+import {
+  answerTo,
+  CONNECT,
+  clientIdOf,
+  filtersOf,
+  firstPacket,
+  type Message,
+  matches,
+  messageOf,
+  PUBLISH,
+  publishPacket,
+  SUBSCRIBE,
+} from './mqtt-packets.ts'
 import type { Shown } from './peer.ts'
 
-/** An MQTT broker in the wrong hands: it takes everything, delivers nothing, and says what the test tells it to. */
-export interface HostileBroker extends AsyncDisposable {
-  readonly port: number
+/** What becomes of one message on its way: each call of `deliver` is one delivery to all who subscribed to its topic. */
+export type Conduct = (message: Message, deliver: (message: Message) => void) => void
+
+/** A broker with the real certificate of the broker, in the wrong hands: it confirms everything and does what it likes. */
+export interface HostileBroker extends ExternalBroker {
+  /** How it treats messages from now on. */
+  readonly behave: (conduct: Conduct) => void
+  /** Says something to everybody who subscribed to the topic, or to one client whatever it subscribed to. */
+  readonly say: (topic: string, payload: string, to?: string) => void
   /** Client ids in the order they connected. */
   readonly clients: readonly string[]
-  /** Publishes to every client that is connected now, retained, as the control plane would. */
-  readonly publish: (topic: string, payload: string | Uint8Array) => void
+  /** Everything that was given to it, and everything it gave to somebody; since `forget`. */
+  readonly taken: readonly Message[]
+  readonly given: readonly (Message & { readonly to: string })[]
+  readonly forget: () => void
+  /** Ends every connection. */
+  readonly cut: () => void
+  /** Does so with each connection from now on, at the point of its life that is named. */
+  readonly throwOut: (when: 'at CONNECT' | 'after SUBSCRIBE' | 'never') => void
+  /** The certificate it shows from now on. */
+  readonly show: (shown: Shown | 'its own') => void
 }
 
-/** MQTT 3.1.1 as far as an agent needs it: CONNECT, SUBSCRIBE, PUBLISH up to QoS 1, PINGREQ. */
-export async function startHostileBroker(shown: Shown): Promise<HostileBroker> {
-  const sockets = new Set<TLSSocket>()
+export const honest: Conduct = (message, deliver) => deliver(message)
+
+interface Connection {
+  readonly socket: TLSSocket
+  id: string
+  readonly filters: Set<string>
+}
+
+/** Keeps what is kept of a message: enough of them for a test, not for a flood. */
+const KEPT = 10_000
+
+export function hostileBroker(): HostileBroker {
+  const connections = new Set<Connection>()
   const clients: string[] = []
-  const server = createServer({ key: shown.keyPem, cert: shown.chainPem, minVersion: 'TLSv1.3' }, (socket) => {
+  const retained = new Map<string, Message>()
+  const taken: Message[] = []
+  const given: (Message & { to: string })[] = []
+  let conduct = honest
+  let thrownOut: 'at CONNECT' | 'after SUBSCRIBE' | 'never' = 'never'
+  let own: Shown = { keyPem: '', chainPem: '' }
+
+  const give = (connection: Connection, message: Message) => {
+    if (given.length < KEPT) given.push({ ...message, to: connection.id })
+    connection.socket.write(publishPacket(message))
+  }
+  const deliver = (message: Message) => {
+    for (const connection of connections) {
+      if ([...connection.filters].some((filter) => matches(filter, message.topic))) give(connection, message)
+    }
+  }
+  const onPublish = (message: Message) => {
+    if (taken.length < KEPT) taken.push(message)
+    if (message.retain) retained.set(message.topic, message)
+    conduct({ ...message, retain: false }, deliver)
+  }
+  const onSubscribe = (connection: Connection, filters: readonly string[]) => {
+    for (const filter of filters) connection.filters.add(filter)
+    for (const message of retained.values()) {
+      if (!filters.some((filter) => matches(filter, message.topic)) || message.payload === '') continue
+      conduct(message, (what) => give(connection, what))
+    }
+    if (thrownOut === 'after SUBSCRIBE') setTimeout(() => connection.socket.destroy(), 20)
+  }
+  const server = createServer({ minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: false }, (socket) => {
+    const connection: Connection = { socket, id: '', filters: new Set() }
     let rest = Buffer.alloc(0)
+    connections.add(connection)
     socket.on('error', () => {})
-    socket.on('close', () => sockets.delete(socket))
+    socket.on('close', () => connections.delete(connection))
     socket.on('data', (chunk: Buffer) => {
       rest = Buffer.concat([rest, chunk])
       for (let packet = firstPacket(rest); packet !== undefined; packet = firstPacket(rest)) {
         rest = rest.subarray(packet.size)
+        if (packet.type === CONNECT) {
+          connection.id = clientIdOf(packet)
+          clients.push(connection.id)
+          if (thrownOut === 'at CONNECT') return void socket.destroy()
+        }
         const answer = answerTo(packet)
         if (answer !== undefined) socket.write(answer)
-        if (packet.type !== CONNECT) continue
-        sockets.add(socket)
-        clients.push(packet.body.subarray(12, 12 + packet.body.readUInt16BE(10)).toString('latin1'))
+        if (packet.type === SUBSCRIBE) onSubscribe(connection, filtersOf(packet))
+        if (packet.type === PUBLISH) onPublish(messageOf(packet))
       }
     })
   })
   server.on('tlsClientError', (_error, socket) => socket.destroy())
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
+  const cut = () => {
+    for (const { socket } of connections) socket.destroy()
+  }
   return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
-    clients,
-    publish(topic, payload) {
-      const body = Buffer.concat([lengthPrefixed(topic), Buffer.from(payload)])
-      for (const socket of sockets) socket.write(Buffer.concat([remainingLength(0x31, body.length), body]))
+    isRunning: () => server.listening,
+    async start({ folder, port, certified }) {
+      await certified()
+      const pem = await readFile(join(folder, 'broker.pem'), 'utf8')
+      own = { keyPem: pem, chainPem: pem }
+      server.setSecureContext(contextOf(own))
+      await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
     },
-    async [Symbol.asyncDispose]() {
+    async stop() {
       const closed = new Promise((resolve) => server.close(resolve))
-      for (const socket of sockets) socket.destroy()
+      cut()
       await closed
     },
+    behave: (next) => {
+      conduct = next
+    },
+    say(topic, payload, to) {
+      const message = { topic, payload, retain: false }
+      if (to === undefined) return deliver(message)
+      for (const connection of connections) if (connection.id === to) give(connection, message)
+    },
+    clients,
+    taken,
+    given,
+    forget() {
+      taken.length = 0
+      given.length = 0
+    },
+    cut,
+    throwOut: (when) => {
+      thrownOut = when
+    },
+    show: (shown) => server.setSecureContext(contextOf(shown === 'its own' ? own : shown)),
   }
 }
 
-const CONNECT = 1
-const PUBLISH = 3
-const SUBSCRIBE = 8
-const PINGREQ = 12
-
-interface Packet {
-  readonly type: number
-  readonly flags: number
-  readonly body: Buffer
-  readonly size: number
-}
-
-function firstPacket(bytes: Buffer): Packet | undefined {
-  let length = 0
-  for (let at = 1; at < bytes.length && at < 5; at++) {
-    const octet = bytes[at] ?? 0
-    length += (octet & 0x7f) * 128 ** (at - 1)
-    if (octet >= 0x80) continue
-    const size = at + 1 + length
-    if (bytes.length < size) return undefined
-    const first = bytes[0] ?? 0
-    return { type: first >> 4, flags: first & 0x0f, body: bytes.subarray(at + 1, size), size }
-  }
-  return undefined
-}
-
-function answerTo({ type, flags, body }: Packet): Buffer | undefined {
-  if (type === CONNECT) return Buffer.of(0x20, 2, 0, 0)
-  if (type === PINGREQ) return Buffer.of(0xd0, 0)
-  if (type === PUBLISH && (flags & 0x06) !== 0) {
-    const at = 2 + body.readUInt16BE(0)
-    return Buffer.of(0x40, 2, body[at] ?? 0, body[at + 1] ?? 0)
-  }
-  if (type !== SUBSCRIBE) return undefined
-  let filters = 0
-  for (let at = 2; at < body.length; at += 3 + body.readUInt16BE(at)) filters += 1
-  return Buffer.concat([remainingLength(0x90, 2 + filters), body.subarray(0, 2), Buffer.alloc(filters, 1)])
-}
-
-function remainingLength(first: number, length: number): Buffer {
-  const octets = [first]
-  let left = length
-  do {
-    octets.push((left % 128) | (left >= 128 ? 0x80 : 0))
-    left = Math.floor(left / 128)
-  } while (left > 0)
-  return Buffer.from(octets)
-}
-
-function lengthPrefixed(text: string): Buffer {
-  const bytes = Buffer.from(text)
-  return Buffer.concat([Buffer.of(bytes.length >> 8, bytes.length & 0xff), bytes])
+function contextOf({ keyPem, chainPem }: Shown) {
+  return { key: keyPem, cert: chainPem, minVersion: 'TLSv1.3' } as const
 }

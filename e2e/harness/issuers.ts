@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Signer, softwareStore } from '@vcc/keys'
+import { type JwsSigner, jwsSigner } from '@vcc/mesh'
 import {
   credential,
   issueLeaf,
@@ -42,6 +43,8 @@ export interface Issuers {
   readonly services: Issuer
   readonly admin: Issuer
   readonly control: Issuer
+  /** The key that signs state, under the chain (DER, leaf first) it was certified with. */
+  readonly stateSigner: (chainDer: readonly Uint8Array[]) => Promise<JwsSigner>
 }
 
 /** The CAs of the mesh with their keys: the test owns the installation, its key store and its secrets. */
@@ -69,6 +72,15 @@ export async function openIssuers(control: ControlPlane): Promise<Issuers> {
     services: await open('services-ca'),
     admin: await open('admin-ca'),
     control: await open('control-ca'),
+    async stateSigner(chainDer) {
+      const { spkiSha256Hex } = decodeCertificate(chainDer[0] ?? new Uint8Array()).publicKey
+      for (const { keyId, purpose } of held) {
+        if (purpose !== 'state') continue
+        const signer = await keys.open(keyId, 'state')
+        if (signer.publicKey.spkiSha256Hex === spkiSha256Hex) return jwsSigner(signer, chainDer)
+      }
+      throw new Error('the key that signs state is not in the store')
+    },
   }
 }
 

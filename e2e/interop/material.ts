@@ -53,7 +53,7 @@ export async function makeMaterial(folder: string, stack: AsyncDisposableStack):
   const hasMosquitto = !('missing' in (await findTool('mosquitto')))
   for (const rootKey of ['P-384', 'RSA-4096'] as const) {
     const own = join(folder, rootKey)
-    const broker = hasMosquitto ? mosquitto().start : 'embedded'
+    const broker = hasMosquitto ? mosquitto() : 'embedded'
     const control = stack.use(await startControlPlane(join(own, 'control'), { rootKey, broker }))
     succeeded(await control.pki('services', 'register', 'argus'))
     succeeded(await control.pki('policy', 'apply', MATRIX_FILE, '--yes'))

@@ -22,7 +22,7 @@ async function meshOfLastWeek(library: string): Promise<Mesh> {
     await eventually('the mesh works', async () => (await fetch(mesh.agent('argus').url('covina'))).status === 200)
     succeeded(await mesh.control.pki('tokens', 'create', 'argus', '--output', join(mesh.folder, 'old.token')))
     for (const name of ['argus', 'covina']) await mesh.agent(name).process().stop()
-    await mesh.control.process().stop()
+    await mesh.control.switchOff()
     return mesh
   } finally {
     for (const name of Object.keys(past)) delete process.env[name]
