@@ -1,13 +1,14 @@
 import { X509Error } from '../errors.ts'
 import { preparedName } from '../name-comparison.ts'
 import { decodeCrl, peekCrlIssuer } from './decode.ts'
-import type { CertificateList } from './model.ts'
+import type { PooledCrl } from './scope.ts'
+import { pointNames } from './scope.ts'
 
-/** The CRLs of one issuer, newest first, and why others of it cannot be read. */
+/** The CRLs of one issuer, newest first, and why another one of it cannot be read. */
 export interface IssuedCrls {
-  readonly complete: readonly CertificateList[]
-  readonly delta: readonly CertificateList[]
-  readonly refusals: readonly X509Error[]
+  readonly complete: readonly PooledCrl[]
+  readonly delta: readonly PooledCrl[]
+  readonly refusal?: X509Error
 }
 
 /** CRLs by the prepared name of their issuer. */
@@ -25,7 +26,7 @@ export function crlPool(crls: readonly Uint8Array[]): CrlPool {
   const undecoded = Map.groupBy(crls, issuerOf)
   const decoded = new Map<string | undefined, IssuedCrls>()
   return (issuer) => {
-    const found = decoded.get(issuer) ?? decodeAll(undecoded.get(issuer) ?? [])
+    const found = decoded.get(issuer) ?? decodeAll(undecoded.get(issuer) ?? [], issuer ?? '')
     decoded.set(issuer, found)
     return found
   }
@@ -40,23 +41,26 @@ function issuerOf(der: Uint8Array): string | undefined {
   }
 }
 
-function decodeAll(ders: readonly Uint8Array[]): IssuedCrls {
-  const crls: CertificateList[] = []
-  const refusals: X509Error[] = []
+function decodeAll(ders: readonly Uint8Array[], issuer: string): IssuedCrls {
+  const crls: PooledCrl[] = []
+  let refusal: X509Error | undefined
   for (const der of ders) {
     try {
-      crls.push(decodeCrl(der))
+      const list = decodeCrl(der)
+      const scope = list.extensions.issuingDistributionPoint
+      crls.push({ list, names: scope === undefined ? [] : pointNames(scope, issuer) })
     } catch (error) {
       if (!(error instanceof X509Error)) throw error
-      refusals.push(error)
+      refusal ??= error
     }
   }
-  const newestFirst = crls.toSorted((a, b) => {
-    const [left, right] = [a.extensions.crlNumber, b.extensions.crlNumber]
-    return left === right ? b.thisUpdate.getTime() - a.thisUpdate.getTime() : left < right ? 1 : -1
-  })
-  const { complete = [], delta = [] } = Object.groupBy(newestFirst, ({ extensions }) =>
-    extensions.baseCrlNumber === undefined ? 'complete' : 'delta',
+  const { complete = [], delta = [] } = Object.groupBy(crls.toSorted(newestFirst), ({ list }) =>
+    list.extensions.baseCrlNumber === undefined ? 'complete' : 'delta',
   )
-  return { complete, delta, refusals }
+  return { complete, delta, ...(refusal === undefined ? {} : { refusal }) }
+}
+
+function newestFirst({ list: a }: PooledCrl, { list: b }: PooledCrl): number {
+  const [left, right] = [a.extensions.crlNumber, b.extensions.crlNumber]
+  return left === right ? b.thisUpdate.getTime() - a.thisUpdate.getTime() : left < right ? 1 : -1
 }

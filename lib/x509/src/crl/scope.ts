@@ -15,6 +15,12 @@ export interface StatusPoint {
   readonly isIndirect: boolean
 }
 
+/** A CRL with the comparable names of its issuingDistributionPoint. */
+export interface PooledCrl {
+  readonly list: CertificateList
+  readonly names: readonly string[]
+}
+
 /** ReasonFlags 1 to 8; bit 0 is unused. */
 export const ALL_REASONS = 0b1_1111_1110
 
@@ -27,21 +33,20 @@ export function statusPoints({ certificate, issuer }: PathNode): readonly Status
 function statedPoint(point: DistributionPoint, issuer: string): StatusPoint {
   const reasons = maskOf(point.reasons)
   if (point.crlIssuer === undefined) {
-    return { names: namesOf(point, issuer), reasons, crlIssuers: [issuer], isIndirect: false }
+    return { names: pointNames(point, issuer), reasons, crlIssuers: [issuer], isIndirect: false }
   }
   const crlIssuers = directoriesOf(point.crlIssuer)
-  const names = namesOf(point, crlIssuers[0] ?? issuer)
+  const names = pointNames(point, crlIssuers[0] ?? issuer)
   // (b)(2)(i) "if the distribution point name … is omitted from the DP, then verify that one of the names in the IDP matches
   // one of the names in the cRLIssuer field of the DP"
   return { names: names.length > 0 ? names : crlIssuers.map(directoryKey), reasons, crlIssuers, isIndirect: true }
 }
 
 /** Whether a CRL, complete or delta, speaks about this certificate when looked for at this point: RFC 5280 §6.3.3 (b). */
-export function isInScope(crl: CertificateList, crlIssuer: string, point: StatusPoint, node: PathNode): boolean {
-  const scope = crl.extensions.issuingDistributionPoint
+export function isInScope({ list, names }: PooledCrl, point: StatusPoint, node: PathNode): boolean {
+  const scope = list.extensions.issuingDistributionPoint
   if (point.isIndirect && scope?.indirectCrl !== true) return false
   if (scope === undefined) return true
-  const names = namesOf(scope, crlIssuer)
   if (names.length > 0 && !names.some((name) => point.names.includes(name))) return false
   const isCa = node.certificate.extensions.basicConstraints?.isCa === true
   if (isCa ? scope.onlyContainsUserCerts : scope.onlyContainsCaCerts) return false
@@ -58,7 +63,8 @@ export function directoriesOf(names: readonly GeneralName[]): readonly string[] 
   return names.flatMap((name) => (name.type === 'directory' ? [preparedName(name.name)] : []))
 }
 
-function namesOf({ fullName, relativeNameDer }: DistributionPointName, base: string): readonly string[] {
+/** A distribution point's names as comparable texts, a relative one below `base`, a prepared name. */
+export function pointNames({ fullName, relativeNameDer }: DistributionPointName, base: string): readonly string[] {
   if (relativeNameDer === undefined) return fullName.map(keyOf)
   // "the value … is appended to the X.500 distinguished name of the CRL issuer": RFC 5280 §5.2.5, §4.2.1.13
   const rdnDer = new Uint8Array(relativeNameDer)

@@ -407,6 +407,15 @@ describe('revocation', () => {
     expect(refusalOf(() => findPath(critical.der, { ...options, crls: [clean, byCa()] }))).toBeUndefined()
   })
 
+  test('thousands of points against thousands of names', () => {
+    const many = Array.from({ length: 200 }, (_, i) => uri(`http://status.example/${i}`))
+    const point = leafWith({ points: distributionPoints({ names: many }) })
+    const options = { profile: 'rfc5280', anchors: [root.certificate], intermediates: [ca.der], at: AT } as const
+    const row = { fails: 'name_budget_exceeded' }
+    const crls = [clean, byCa({ scope: crlScope({ names: many.map(({ value }) => uri(`${value}/x`)) }) })]
+    expect(refusalOf(() => findPath(point.der, { ...options, crls }))).toBe(row.fails)
+  })
+
   test('257 lists, or 16 MiB of them, are too much', () => {
     const options = { profile: 'rfc5280', anchors: [root.certificate], intermediates: [ca.der], at: AT } as const
     const row = { fails: 'path_budget_exceeded' }

@@ -32,16 +32,17 @@ export function checkStatus(node: PathNode, deps: StatusDeps): void {
   let covered = 0
   for (const point of statusPoints(node)) {
     for (const crlIssuer of point.crlIssuers) {
+      spend(deps.budget, 'names')
       const issued = deps.crls(crlIssuer)
-      refusals.push(...issued.refusals)
+      if (issued.refusal !== undefined) refusals.push(issued.refusal)
       for (const crl of issued.complete) {
-        spend(deps.budget, 'names')
-        if (!isInScope(crl, crlIssuer, point, node)) continue
-        const reasons = reasonsCovered(crl.extensions.issuingDistributionPoint, point)
+        spend(deps.budget, 'names', 1 + crl.names.length * point.names.length)
+        if (!isInScope(crl, point, node)) continue
+        const reasons = reasonsCovered(crl.list.extensions.issuingDistributionPoint, point)
         // (e) "Verify that interim_reasons_mask includes one or more reasons that are not included in the reasons_mask"
         if ((reasons & ~covered) === 0) continue
         try {
-          checkAgainst({ crl, deltas: issued.delta, crlIssuer }, node, deps)
+          checkAgainst({ crl: crl.list, deltas: issued.delta.map(({ list }) => list), crlIssuer }, node, deps)
         } catch (error) {
           if (!isUnusable(error)) throw error
           refusals.push(error)
@@ -67,7 +68,10 @@ interface Candidate {
 
 /** One complete CRL with the newest delta that fits it: (a), (c), (f) to (k). */
 function checkAgainst({ crl, deltas, crlIssuer }: Candidate, node: PathNode, deps: StatusDeps): void {
-  const fitting = deltas.filter((delta) => isDeltaOf(delta, crl) && positionOf(delta, deps) === 'within')
+  const fitting = deltas.filter(
+    (delta) =>
+      isDeltaOf(delta, crl) && delta.signatureAlgorithm !== 'unsupported' && positionOf(delta, deps) === 'within',
+  )
   const position = positionOf(crl, deps)
   if (position === 'before') throw new X509Error('crl_not_yet_valid', 'a CRL is from the future')
   // (a)(1) a complete CRL past its nextUpdate still counts together with a delta that is current

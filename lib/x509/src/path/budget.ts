@@ -28,7 +28,7 @@ const LIMITS = {
   signatures: { most: 128, code: 'signature_budget_exceeded', unit: 'signature checks' },
   /** Some 10 ms. */
   names: { most: 20_000, code: 'name_budget_exceeded', unit: 'comparisons of names' },
-  /** Steps from a certificate to one that may have issued it. */
+  /** From a certificate to one that may have issued it; see `searchPath` for the last step to an anchor. */
   paths: { most: 1_024, code: 'path_budget_exceeded', unit: 'steps of path building' },
   /** Of the policy graph: linear in the policies and mappings of a path. */
   edges: { most: 4_096, code: 'policy_budget_exceeded', unit: 'edges of the policy graph' },

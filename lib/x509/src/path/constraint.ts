@@ -3,16 +3,21 @@ import { X509Error } from '../errors.ts'
 import type { GeneralName } from '../general-name.ts'
 import { mailboxParts } from '../mailbox.ts'
 import type { Name } from '../name.ts'
-import { preparedRdn } from '../name-comparison.ts'
 
 /**
  * Whether a name lies within one subtree of the same type (RFC 5280 §4.2.1.10).
  *
  * @param purpose A wildcard lies within an excluded subtree as soon as one of its names does.
+ * @param prepare The prepared RDNs of a name; asked for each name as often as it is compared.
  * @throws {X509Error} `name_constraint_unsupported` for a subtree that cannot be understood, `name_unsupported` for a
  *   name that cannot be held against one: either is refused rather than taken for "no match".
  */
-export function isWithin(name: GeneralName, base: GeneralName, purpose: 'permitted' | 'excluded'): boolean {
+export function isWithin(
+  name: GeneralName,
+  base: GeneralName,
+  purpose: 'permitted' | 'excluded',
+  prepare: (name: Name) => readonly string[],
+): boolean {
   switch (base.type) {
     case 'dns':
       return name.type === 'dns' && dnsWithin(name.value, base.value, purpose)
@@ -23,7 +28,7 @@ export function isWithin(name: GeneralName, base: GeneralName, purpose: 'permitt
     case 'ip':
       return name.type === 'ip' && addressWithin(name.octets, base.octets)
     case 'directory':
-      return name.type === 'directory' && directoryWithin(name.name, base.name)
+      return name.type === 'directory' && directoryWithin(prepare(name.name), prepare(base.name))
     case 'other':
       throw new X509Error('name_constraint_unsupported', 'a CA constrains names of a form that is not supported')
     default:
@@ -86,12 +91,8 @@ function addressWithin(address: Uint8Array, range: Uint8Array): boolean {
 }
 
 /** The constraint's RDNs lead the name's. Values are compared prepared, so that case and string type cannot evade. */
-function directoryWithin(name: Name, base: Name): boolean {
-  if (base.rdns.length > name.rdns.length) return false
-  return base.rdns.every((rdn, i) => {
-    const other = name.rdns[i]
-    return other !== undefined && preparedRdn(rdn) === preparedRdn(other)
-  })
+function directoryWithin(name: readonly string[], base: readonly string[]): boolean {
+  return base.length <= name.length && base.every((rdn, i) => rdn === name[i])
 }
 
 function unsupportedConstraint(constraint: string): never {

@@ -348,6 +348,14 @@ describe('work is bounded', () => {
     )
   })
 
+  test('sixty-five ways to anchors, all of them bad', () => {
+    const bad = foreignCa({ issuer: root, name: 'Bad', slots: permitted('elsewhere.example') })
+    const anchors = Array.from({ length: 65 }, () => crossed(bad, root, { slots: permitted('elsewhere.example') }))
+    const row: Case = { name: '', leaf: foreignLeaf({ issuer: bad }), anchors, fails: 'path_budget_exceeded' }
+    expect(refusalOf(() => find(row))).toBe(row.fails)
+    expect(refusalOf(() => find({ ...row, anchors: anchors.slice(1) }))).toBe('name_not_permitted')
+  })
+
   test('two hundred names against two hundred constraints', () => {
     const bases = Array.from({ length: 200 }, (_, i) => ({ type: 'dns', value: `d${i}.example` }) as const)
     const constrained = foreignCa({

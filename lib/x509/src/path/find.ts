@@ -1,6 +1,7 @@
 import type { ForeignCertificate } from '../certificate.ts'
 import { decodeForeignCertificate } from '../certificate.ts'
 import { crlPool } from '../crl/pool.ts'
+import type { Departure } from '../departure.ts'
 import { X509Error } from '../errors.ts'
 import type { KeyUsage } from '../extension/model.ts'
 import { OID } from '../oid.ts'
@@ -74,8 +75,8 @@ export type VerifiedForeignPath = {
  * policies, critical extensions, and revocation when CRLs are given; what else the profile asks for; and the usage and the
  * names that are wanted of the leaf. Does **not** fetch anything, nor ask an OCSP responder. The chains of the mesh go through
  * `validateChain`.
- * Bounded, whatever comes in, to 128 signature checks, 1 024 steps of path building, 20 000 comparisons of names and 4 096
- * edges of the policy graph.
+ * Bounded, whatever comes in, to 128 signature checks, 64 whole paths, 1 024 steps of path building, 20 000 comparisons of
+ * names and 4 096 edges of the policy graph.
  *
  * @param leaf DER of one certificate of at most 64 KiB.
  * @returns The first path that is good.
@@ -122,19 +123,23 @@ function judgePath(
   for (let i = nodes.length - 1; i >= 0; i--) {
     const certificate = nodes[i]?.certificate
     if (certificate === undefined) continue
-    for (const departure of certificate.departures) {
-      const tolerated: readonly string[] = tolerates
-      if (!tolerated.includes(departure)) throw new X509Error(departure, 'a certificate departs from RFC 5280 §4.1')
-    }
+    const position = i === 0 ? role : i === nodes.length - 1 ? 'anchor' : 'intermediate'
+    // An anchor was chosen by who trusts it, under whatever serial number: §6.1.1 (d) asks for its name and key.
+    if (position !== 'anchor') checkDepartures(certificate, tolerates)
     checkValidity(certificate, options)
     checkCritical(certificate, options.crls === undefined ? PROCESSED : PROCESSED_WITH_CRLS)
     if (i > 0) checkIssuer(certificate, true)
-    const position = i === 0 ? role : i === nodes.length - 1 ? 'anchor' : 'intermediate'
     const isCa = i > 0 || certificate.extensions.basicConstraints?.isCa === true
     checkRules(rules, { certificate, position, isCa, isPublicSuffix })
   }
   checkPathLengths(path)
   checkNameConstraints(path, 'forms-in-use', budget)
+}
+
+function checkDepartures({ departures }: ForeignCertificate, tolerated: readonly Departure[]): void {
+  for (const departure of departures) {
+    if (!tolerated.includes(departure)) throw new X509Error(departure, 'a certificate departs from RFC 5280 §4.1')
+  }
 }
 
 /** What is wanted of the leaf, and the policies that the whole path is valid for. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { decodeTbsCertificate } from '../certificate.ts'
 import type { X509Failure } from '../errors.ts'
+import { NO_EXTENSIONS } from '../extension/decode.ts'
 import * as extension from '../extension/encode.ts'
 import type { NameConstraints } from '../extension/model.ts'
 import type { GeneralName } from '../general-name.ts'
@@ -10,7 +11,8 @@ import { buildTbs, meshNameConstraints } from '../profile/tbs.ts'
 import { AT, mintCa, mintLeaf } from '../testing/mint.ts'
 import { profileInput } from '../testing/profile-input.ts'
 import { hex, refusalOf } from '../testing/refusal.ts'
-import { assertNamesPermitted } from './name-constraints.ts'
+import { freshBudget } from './budget.ts'
+import { assertNamesPermitted, checkNames } from './name-constraints.ts'
 import { validateChain } from './validate.ts'
 
 const dns = (value: string): GeneralName => ({ type: 'dns', value })
@@ -391,6 +393,18 @@ describe('name constraints', () => {
       fails: 'name_budget_exceeded',
     })
   })
+})
+
+test('a long name is prepared once, whatever it is compared with, and paid for by its size', () => {
+  const subject = encodeName(Array.from({ length: 200 }, () => O('x'.repeat(64))))
+  const spent = (bases: number): number => {
+    const budget = freshBudget()
+    const excluded = Array.from({ length: bases }, (_, i) => directory(O(`o${i}`)))
+    checkNames({ subject, extensions: NO_EXTENSIONS }, { permitted: [], excluded }, 'forms-in-use', budget)
+    return freshBudget().names - budget.names
+  }
+  expect(spent(1)).toBeGreaterThan(subject.der.length / 64)
+  expect(spent(101) - spent(1)).toBe(200)
 })
 
 describe('before signing', () => {

@@ -2,7 +2,9 @@ import type { TbsCertificate } from '../certificate.ts'
 import { X509Error } from '../errors.ts'
 import type { NameConstraints } from '../extension/model.ts'
 import type { GeneralName } from '../general-name.ts'
+import type { Name } from '../name.ts'
 import { nameValues } from '../name.ts'
+import { preparedRdn } from '../name-comparison.ts'
 import { OID } from '../oid.ts'
 import type { Budget } from './budget.ts'
 import { freshBudget, spend } from './budget.ts'
@@ -44,6 +46,7 @@ export function checkNames(
   if (forms === 'all-forms' && [...permitted, ...excluded].some((base) => base.type === 'other')) {
     throw new X509Error('name_constraint_unsupported', 'a CA constrains names of a form that is not supported')
   }
+  const prepare = preparer(budget)
   const permittedByForm = Map.groupBy(permitted, formOf)
   const excludedByForm = Map.groupBy(excluded, formOf)
   for (const name of namesOf(certificate)) {
@@ -52,12 +55,25 @@ export function checkNames(
     spend(budget, 'names', sameForm.length + against.length + 1)
     // "Any name matching a restriction in the excludedSubtrees field is invalid regardless of information appearing in
     // the permittedSubtrees": RFC 5280 §4.2.1.10. No `some` on the permitted ones before all were understood.
-    const isExcluded = against.map((base) => isWithin(name, base, 'excluded')).includes(true)
-    const isPermitted = sameForm.map((base) => isWithin(name, base, 'permitted')).includes(true)
+    const isExcluded = against.map((base) => isWithin(name, base, 'excluded', prepare)).includes(true)
+    const isPermitted = sameForm.map((base) => isWithin(name, base, 'permitted', prepare)).includes(true)
     if (isExcluded) throw new X509Error('name_excluded', `a CA excludes the name ${describe(name)}`)
     if (sameForm.length > 0 && !isPermitted) {
       throw new X509Error('name_not_permitted', `no CA permits the name ${describe(name)}`)
     }
+  }
+}
+
+/** Prepares each name once, for a price by its size. */
+function preparer(budget: Budget): (name: Name) => readonly string[] {
+  const known = new Map<Name, readonly string[]>()
+  return (name) => {
+    const found = known.get(name)
+    if (found !== undefined) return found
+    spend(budget, 'names', Math.ceil(name.der.length / 64))
+    const prepared = name.rdns.map(preparedRdn)
+    known.set(name, prepared)
+    return prepared
   }
 }
 

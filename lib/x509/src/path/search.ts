@@ -41,7 +41,7 @@ export function searchPath<T>(target: PathNode, space: SearchSpace, accept: (fou
     const child = trail.at(-1) ?? target
     for (const issuer of likelyFirst(space.pool.named(child.issuer), child, space)) {
       if (!issuer.isAnchor && trail.some((node) => isSameEntity(node, issuer))) continue
-      spend(space.budget, 'paths')
+      spend(space.budget, 'paths', issuer.isAnchor ? STEPS_PER_PATH : 1)
       const below = depth + (issuer.isAnchor || issuer.certificate.isSelfIssued ? 0 : 1)
       if (below > space.maxDepth || trail.length > MAX_LENGTH) {
         refusals.depth.push(new X509Error('chain_too_long', `more than ${space.maxDepth} intermediates`))
@@ -123,5 +123,7 @@ function likelyFirst(issuers: readonly PathNode[], child: PathNode, instant: Ins
     .map(({ node }) => node)
 }
 
+/** A path that leads to an anchor is judged whole, so that no more than 64 are. */
+const STEPS_PER_PATH = 16
 /** Self-issued certificates do not count as depth; this bounds them too. */
 const MAX_LENGTH = 32
