@@ -1,3 +1,5 @@
+import type { PathOptions } from '@vcc/x509'
+
 /** How answers about the certificates of one CA are made. */
 export interface IssuerPolicy {
   /** nextUpdate − thisUpdate: how long a verifier may go on with an answer that a revocation has overtaken. */
@@ -10,6 +12,11 @@ export interface IssuerPolicy {
   readonly retentionSeconds?: number
   /** The CA is over, and its answers are the last ones: in force until the end of 9999 (EN 319 411-2 CSS-6.3.10-09). */
   readonly isFinal?: boolean
+  /**
+   * Who may ask: requests have to be signed, by a certificate under one of these anchors. Nothing is kept for them, here or by a
+   * cache. Absent: everybody, as status is public.
+   */
+  readonly requestors?: Omit<PathOptions, 'at'>
 }
 
 /** What one responder may use. */

@@ -4,6 +4,8 @@ import type { OcspErrorStatus } from '@vcc/x509'
 export const REFUSALS = {
   request_malformed: { answer: 'malformedRequest', meaning: 'not an OCSP request, or one beyond the bounds' },
   // "not capable of responding authoritatively": RFC 6960 §2.3
+  signature_missing: { answer: 'sigRequired', meaning: 'the CA is asked about by signed requests only' },
+  requestor_refused: { answer: 'unauthorized', meaning: 'the signature of the request is not that of one who may ask' },
   issuer_unknown: { answer: 'unauthorized', meaning: 'no CA that is served here has this name and key' },
   // One signature, one issuer: a delegated responder speaks for the CA that certified it.
   issuers_mixed: { answer: 'unauthorized', meaning: 'one request about certificates of several CAs' },

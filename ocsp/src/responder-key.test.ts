@@ -1,5 +1,5 @@
 import { issueLeaf, ocspResponder, testSigner } from '@vcc/testkit'
-import { extension, OID } from '@vcc/x509'
+import { encodeAlgorithm, extension, OID } from '@vcc/x509'
 import { describe, expect, test } from 'vitest'
 import { DEFAULT_POLICY } from './policy.ts'
 import { currentResponderKey, responderKey, successorDue } from './responder-key.ts'
@@ -23,6 +23,25 @@ describe('ocsp-B delegated signer', () => {
     const [key] = keys.get(CA_ID) ?? []
     expect(Buffer.from(der).includes(key?.encoding.responderIdDer ?? 'no key')).toBe(true)
     expect(key?.encoding.responderIdDer.subarray(0, 4).toHex()).toBe('a2160414')
+  })
+
+  test('ca-56 an answer is signed as the key of the responder signs, never with SHA-1', async () => {
+    const { responder, leaf, ca, keys } = world()
+    const p384 = issueLeaf(ca, STARTED, {
+      commonName: 'OCSP responder',
+      signer: testSigner('ocsp', 'P-384'),
+      extKeyUsage: [OID.ocspSigning],
+      moreExtensions: [extension.encodeOcspNoCheck()],
+    })
+    for (const [made, algorithm] of [
+      [ocspResponder(ca, STARTED), 'ecdsa-sha256'],
+      [p384, 'ecdsa-sha384'],
+    ] as const) {
+      keys.set(CA_ID, [responderKey(made.certificate, made.signer)])
+      const { der } = await responder().respond(ask(ca, leaf.certificate, 'sha1'))
+      const signed = Buffer.from(der).indexOf(made.certDer) // what stands before it is the answer's own signature
+      expect(Buffer.from(der).subarray(0, signed).includes(encodeAlgorithm(algorithm))).toBe(true)
+    }
   })
 
   test.each<[string, Parameters<typeof issueLeaf>[2]]>([

@@ -1,4 +1,5 @@
-import { encodeCertId, encodeOcspRequest } from '@vcc/x509'
+import { issueLeaf, type TestCredential } from '@vcc/testkit'
+import { encodeCertId, encodeOcspRequest, OID } from '@vcc/x509'
 import { describe, expect, test } from 'vitest'
 import { DEFAULT_LIMITS, DEFAULT_POLICY } from './policy.ts'
 import type { OcspRefusal } from './refusal.ts'
@@ -19,7 +20,7 @@ const nonce = new Uint8Array(32).fill(3)
 const later = (by: number): Date => new Date(STARTED.getTime() + by * 1000)
 
 describe('ocsp-B unknown vs good', () => {
-  test('good is said of what was issued, and of nothing else', async () => {
+  test('ca-48 good is said of what was issued, and of nothing else', async () => {
     const { responder, verify, leaf, ca, pki } = world()
     const { respond } = responder()
     expect(verify(await respond(ask(ca, leaf.certificate))).status).toEqual({ status: 'good' })
@@ -29,7 +30,7 @@ describe('ocsp-B unknown vs good', () => {
     expect(answer.caching).toBeUndefined()
   })
 
-  test('an open intent is unknown, is not kept, and turns good with the certificate', async () => {
+  test('ca-49 an open intent is unknown, is not kept, and turns good with the certificate', async () => {
     const { responder, verify, leaf, ca, source, deps } = world()
     let isOpen = true
     const { respond } = responder({
@@ -45,6 +46,24 @@ describe('ocsp-B unknown vs good', () => {
     expect(open.caching).toBeUndefined()
     isOpen = false
     expect(verify(await respond(ask(ca, leaf.certificate))).status).toEqual({ status: 'good' })
+  })
+
+  test("ca-48 a CA's own certificate is asked of its root", async () => {
+    const { responder, verify, pki, source, ca } = world()
+    const { root } = pki
+    const key = mintResponderKey(root, STARTED)
+    const issuers = [{ id: 'root', certificate: root.certificate }]
+    const { respond } = responder({
+      keyOf: () => key,
+      source: {
+        ...source,
+        issuers: () => issuers,
+        status: (_issuer, serialHex) =>
+          serialHex === ca.certificate.serialHex ? { status: 'good' } : { status: 'unknown', why: 'never_issued' },
+      },
+    })
+    const options = { certificate: ca.certificate, issuer: root.certificate }
+    expect(verify(await respond(ask(root, ca.certificate)), options).status).toEqual({ status: 'good' })
   })
 
   test('unknown ends within a minute', async () => {
@@ -72,7 +91,7 @@ describe('ocsp-B unknown vs good', () => {
 })
 
 describe('ocsp-B other issuer', () => {
-  test('a CA that is not served is unauthorized, by name and by key', async () => {
+  test('ca-50 a CA that is not served is unauthorized, by name and by key', async () => {
     const { responder, leaf, ca, pki } = world()
     const { respond } = responder()
     expect((await respond(ask(pki.controlCa, leaf.certificate))).der.toHex()).toBe('30030a0106')
@@ -104,7 +123,7 @@ describe('ocsp-B other issuer', () => {
 
 describe('ocsp-B CertID hash', () => {
   test.each(['sha1', 'sha256', 'sha384', 'sha512'] as const)(
-    '%s is answered, and repeated to the octet',
+    'ca-50 %s is answered, and repeated to the octet',
     async (by) => {
       const { responder, verify, leaf, ca } = world()
       const answer = await responder().respond(ask(ca, leaf.certificate, by))
@@ -134,7 +153,7 @@ describe('ocsp-B CertID hash', () => {
 })
 
 describe('ocsp-B multi-CertID', () => {
-  test('several of one issuer are answered in one response', async () => {
+  test('ca-57 several of one issuer are answered in one response', async () => {
     const { responder, verify, leaf, ca, pki, record } = world()
     const [second, third] = [pki.service('covina').certificate, pki.service('clara').certificate]
     record(second.serialHex, REVOKED)
@@ -156,7 +175,7 @@ describe('ocsp-B multi-CertID', () => {
     expect((await respond(handRequest(certIds(17)))).outcome).toBe('malformedRequest')
   })
 
-  test('of several issuers are unauthorized: no responder speaks for both', async () => {
+  test('ca-57 of several issuers are unauthorized: no responder speaks for both', async () => {
     const { responder, leaf, ca, otherCa, pki } = world()
     const { respond } = responder()
     const { serialHex } = leaf.certificate
@@ -179,7 +198,7 @@ describe('ocsp-B multi-CertID', () => {
 })
 
 describe('ocsp-B nonce', () => {
-  test.each([1, 16, 32, 128])('of %i octets is repeated, signed live and never kept', async (octets) => {
+  test.each([1, 16, 32, 128])('ca-54 of %i octets is repeated, signed live and never kept', async (octets) => {
     const { responder, verify, leaf, ca } = world()
     const { respond, load, tally } = responder()
     const asked = new Uint8Array(octets).fill(7)
@@ -192,7 +211,7 @@ describe('ocsp-B nonce', () => {
     expect(tally.causes.live).toBe(2)
   })
 
-  test.each([0, 129])('of %i octets is malformed', async (octets) => {
+  test.each([0, 129])('ca-54 of %i octets is malformed', async (octets) => {
     const { responder, leaf, ca } = world()
     const request = handRequest([handCertId(ca, leaf.certificate.serialHex)], { nonce: new Uint8Array(octets) })
     expect((await responder().respond(request)).outcome).toBe('malformedRequest')
@@ -249,7 +268,7 @@ describe('ocsp-B validity', () => {
     expect((await responder().respond(ask(ca, leaf.certificate))).outcome).toBe('tryLater')
   })
 
-  test('a source past its validity is tryLater, kept answers or not', async () => {
+  test('ca-55 a source past its validity is tryLater, kept answers or not', async () => {
     const { responder, leaf, ca, standing, clock } = world()
     const { respond, tally } = responder()
     expect((await respond(ask(ca, leaf.certificate))).outcome).toBe('good')
@@ -366,7 +385,7 @@ describe('ocsp-B pre-sign', () => {
     const { responder, leaf, ca } = world()
     const { respond, load, tally } = responder()
     const first = await respond(ask(ca, leaf.certificate))
-    const signed = handRequest([handCertId(ca, leaf.certificate.serialHex)], { signature: new Uint8Array(70) })
+    const signed = handRequest([handCertId(ca, leaf.certificate.serialHex)], { signedBy: leaf })
     expect(await respond(signed)).toBe(first)
     expect(load().answers).toBe(1)
     expect(tally.causes).toMatchObject({ new: 1, repeated: 1 })
@@ -490,6 +509,40 @@ describe('ocsp-B error DER', () => {
     expect((await Promise.all(answers)).map(({ outcome }) => outcome)).toEqual(Array(8).fill('tryLater'))
     expect(tally.refusals).toMatchObject({ queue_full: 3, deadline_passed: 5 })
     await expect.poll(load).toMatchObject({ signing: 0, waiting: 0 })
+  })
+
+  describe('05 sigRequired: where the policy says who may ask', () => {
+    const asked = (made: ReturnType<typeof world>, signedBy?: TestCredential): Uint8Array =>
+      handRequest([handCertId(made.ca, made.leaf.certificate.serialHex)], signedBy === undefined ? {} : { signedBy })
+    const respondTo = (made: ReturnType<typeof world>) => {
+      const requestors = { anchors: [made.pki.root.certificate], eku: OID.clientAuth }
+      return made.responder({ policyOf: () => ({ ...DEFAULT_POLICY, requestors }) })
+    }
+
+    test('a request without signature is told', async () => {
+      const made = world()
+      expect((await respondTo(made).respond(asked(made))).der.toHex()).toBe('30030a0105')
+    })
+
+    test('one of somebody who may ask is answered, and the answer kept by nobody', async () => {
+      const made = world()
+      const { respond, load } = respondTo(made)
+      const answer = await respond(asked(made, made.pki.service('auditor')))
+      expect(made.verify(answer).status.status).toBe('good')
+      expect([answer.caching, load().answers]).toEqual([undefined, 0])
+      expect((await respond(asked(made))).outcome).toBe('sigRequired')
+    })
+
+    test('one of somebody else is unauthorized, and so is one that was changed', async () => {
+      const made = world()
+      const { respond } = respondTo(made)
+      const stranger = issueLeaf(made.pki.servicesCaUnder(made.pki.foreignRoot()), STARTED, { commonName: 'a' })
+      expect((await respond(asked(made, stranger))).der.toHex()).toBe('30030a0106')
+      const changed = asked(made, made.pki.service('auditor'))
+      const at = Buffer.from(changed).indexOf(Buffer.from(made.leaf.certificate.serialHex, 'hex'))
+      changed[at + 5] = (changed[at + 5] ?? 0) ^ 1
+      expect((await respond(changed)).outcome).toBe('unauthorized')
+    })
   })
 
   test('06 unauthorized: an issuer of others', async () => {

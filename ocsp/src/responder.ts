@@ -69,7 +69,7 @@ export function createResponder(deps: ResponderDeps): Responder {
   const { source, keyOf, policyOf = () => DEFAULT_POLICY, limits = DEFAULT_LIMITS, onAnswer } = deps
   const isClockGood = deps.isClockGood ?? (() => true)
   const nowSeconds = (): number => Math.floor(deps.now().getTime() / 1000)
-  const read = askedReader({ issuers: source.issuers, policyOf, keyOf })
+  const read = askedReader({ issuers: source.issuers, policyOf, keyOf, now: deps.now })
   const cache = answerCache<Kept>(limits.cacheBytes)
   const gate = signingGate(limits)
   const underWay = new Map<string, Flight>()
@@ -96,8 +96,10 @@ export function createResponder(deps: ResponderDeps): Responder {
     let asked: Asked | undefined
     try {
       asked = read(requestDer)
-      const isKeepable = asked.certIds.length === 1 && asked.nonce === undefined
-      return await (isKeepable ? answerKeepable(asked, asked.certIds[0]) : answerOnce(asked))
+      const { certIds, nonce, policy } = asked
+      // What is kept is found before anybody looks at who asks, so it is for everybody.
+      const isKeepable = certIds.length === 1 && nonce === undefined && policy.requestors === undefined
+      return await (isKeepable ? answerKeepable(asked, certIds[0]) : answerOnce(asked))
     } catch (error) {
       return refuse(error, asked)
     }
@@ -223,7 +225,7 @@ export function createResponder(deps: ResponderDeps): Responder {
     }
     const signedAt = nowSeconds()
     const times = answerTimes(policy, key, standing, signedAt)
-    const toSign = { certIds, statuses, nonce, times, retentionSeconds: policy.retentionSeconds }
+    const toSign = { certIds, statuses, nonce, times, policy }
     const answer = await signAnswer(toSign, key, signal)
     signedUpTo = Math.max(signedUpTo, times.producedAt)
     return { answer, times, signedAt }

@@ -51,12 +51,13 @@ export interface ToSign {
   readonly statuses: readonly CertificateStatus[]
   readonly nonce: Uint8Array | undefined
   readonly times: AnswerTimes
-  readonly retentionSeconds: number | undefined
+  readonly policy: IssuerPolicy
 }
 
 /** @throws {OcspRefusal} `signer_failed`, `deadline_passed` */
 export async function signAnswer(toSign: ToSign, key: ResponderKey, signal: AbortSignal): Promise<Answer> {
-  const { certIds, statuses, nonce, times, retentionSeconds } = toSign
+  const { certIds, statuses, nonce, times, policy } = toSign
+  const { retentionSeconds, requestors } = policy
   const producedAt = instant(times.producedAt)
   const archiveCutoff = retentionSeconds === undefined ? undefined : instant(times.producedAt - retentionSeconds)
   const singles = certIds.map((certId, i): OcspSingle => {
@@ -76,7 +77,7 @@ export async function signAnswer(toSign: ToSign, key: ResponderKey, signal: Abor
   })
   const der = assembleOcspResponse(key.encoding, data, signature)
   const outcome = worstOf(singles)
-  const isKeepable = nonce === undefined && outcome !== 'unknown'
+  const isKeepable = nonce === undefined && outcome !== 'unknown' && requestors === undefined
   return { der, outcome, caching: isKeepable ? cachingOf(der, times.thisUpdate, times.nextUpdate) : undefined }
 }
 

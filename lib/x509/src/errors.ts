@@ -126,6 +126,7 @@ export const X509_FAILURES = {
   // OCSP requests and responses. To a responder's client every refused request is `malformedRequest` (RFC 6960 §2.3).
   ocsp_request_version: { alert: 'internal_error', source: 'RFC 6960 §4.1.1' },
   ocsp_request_too_many: { alert: 'internal_error', source: 'architecture.md, bounded input' },
+  ocsp_request_signature: { alert: 'internal_error', source: 'RFC 6960 §4.1.2' },
   ocsp_cert_id_invalid: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.1.1' },
   ocsp_nonce_invalid: { alert: 'bad_certificate_status_response', source: 'RFC 9654 §2.1' },
   ocsp_extension_critical: { alert: 'bad_certificate_status_response', source: 'RFC 6960 §4.4' },

@@ -48,9 +48,11 @@ export {
   encodeOcspResponseData,
   ocspResponder,
 } from './ocsp/encode-response.ts'
-export type { OcspRequest } from './ocsp/request.ts'
+export type { OcspRequest, OcspRequestSignature } from './ocsp/request.ts'
 export { decodeOcspRequest, encodeOcspRequest, MAX_OCSP_CERT_IDS, MAX_OCSP_REQUEST_OCTETS } from './ocsp/request.ts'
 export type { OcspErrorStatus, OcspResponseStatus, OcspRevoked, OcspStatus } from './ocsp/status.ts'
+export type { VerifiedRequestor } from './ocsp/verify-requestor.ts'
+export { verifyOcspRequestor } from './ocsp/verify-requestor.ts'
 export type { OcspVerifyOptions, VerifiedOcspResponse } from './ocsp/verify-response.ts'
 export { verifyOcspResponse } from './ocsp/verify-response.ts'
 export { classOid, DEFAULT_OID_ARC, ekuOid, OID, OUR_EKU } from './oid.ts'

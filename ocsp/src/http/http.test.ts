@@ -47,7 +47,7 @@ describe.each(Object.keys(MOUNTS) as (keyof typeof MOUNTS)[])('on %s:', (mount) 
       expect(gotten.body).toEqual(posted.body)
     })
 
-    test('a path is never normalised: slashes, pluses and dots in base64 stay', async () => {
+    test('ca-53 a path is never normalised: slashes, pluses and dots in base64 stay', async () => {
       const paths = Array.from({ length: 2000 }, (_, i) => {
         const serialHex = `01${createHash('sha1').update(String(i)).digest('hex').slice(2)}`
         return Buffer.from(ask(made.ca, { serialHex })).toString('base64')
@@ -181,7 +181,7 @@ describe.each(Object.keys(MOUNTS) as (keyof typeof MOUNTS)[])('on %s:', (mount) 
   })
 
   describe('ocsp-B error HTTP code', () => {
-    test('an OCSP error is HTTP 200', async () => {
+    test('ca-53 an OCSP error is HTTP 200', async () => {
       for (const { status, headers, body } of [
         await post(port, new Uint8Array([1, 2, 3])),
         await get(port, new Uint8Array([1, 2, 3])),

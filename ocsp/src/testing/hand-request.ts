@@ -21,23 +21,20 @@ export function handCertId(
 /** A request as `encodeOcspRequest` would not write it. */
 export function handRequest(
   certIds: readonly Uint8Array[],
-  more: { nonce?: Uint8Array; signature?: Uint8Array } = {},
+  more: { nonce?: Uint8Array; signedBy?: TestCredential } = {},
 ): Uint8Array {
-  const nonce =
-    more.nonce === undefined
-      ? undefined
-      : der.sequence(oid(OID.ocspNonce), der.octetString(der.octetString(more.nonce)))
-  const signature =
-    more.signature === undefined
-      ? undefined
-      : der.constructed(0xa0, der.sequence(der.sequence(oid(OID.ecdsaWithSha256)), der.bitString(more.signature)))
-  return der.encodeDer(
+  const nonce = more.nonce && der.sequence(oid(OID.ocspNonce), der.octetString(der.octetString(more.nonce)))
+  const tbs = der.encodeDer(
     der.sequence(
-      der.sequence(
-        der.sequence(...certIds.map((certId) => der.sequence(certId))),
-        nonce === undefined ? undefined : der.constructed(0xa2, der.sequence(nonce)),
-      ),
-      signature,
+      der.sequence(...certIds.map((certId) => der.sequence(certId))),
+      nonce && der.constructed(0xa2, der.sequence(nonce)),
     ),
   )
+  return der.encodeDer(der.sequence(tbs, more.signedBy && signatureOf(tbs, more.signedBy)))
+}
+
+function signatureOf(tbs: Uint8Array, { signer, chainDer }: TestCredential): der.Der {
+  const algorithm = der.sequence(oid(OID.ecdsaWithSha256))
+  const chain = der.constructed(0xa0, der.sequence(...chainDer))
+  return der.constructed(0xa0, der.sequence(algorithm, der.bitString(signer.signNow(tbs)), chain))
 }

@@ -18,10 +18,12 @@ import {
 import type { X509Failure } from '../errors.ts'
 import { encodeExtension } from '../extension/encode.ts'
 import { OID } from '../oid.ts'
-import { mintCa, mintLeaf } from '../testing/mint.ts'
+import type { PathOptions } from '../path/validate.ts'
+import { AT, type Minted, mintCa, mintLeaf } from '../testing/mint.ts'
 import { refusalOf } from '../testing/refusal.ts'
 import { encodeCertId, isCertIdOf, issuerHashes } from './cert-id.ts'
 import { decodeOcspRequest, encodeOcspRequest } from './request.ts'
+import { verifyOcspRequestor } from './verify-requestor.ts'
 
 const ca = mintCa()
 const leaf = mintLeaf({ issuer: ca })
@@ -156,7 +158,7 @@ describe('a request is refused:', () => {
 describe('a request is read:', () => {
   test('what we write, with and without nonce', () => {
     const plain = decodeOcspRequest(encodeOcspRequest([certIdDer]))
-    expect(plain).toMatchObject({ nonce: undefined, isSigned: false })
+    expect(plain).toMatchObject({ nonce: undefined, signature: undefined })
     expect(plain.certIds).toHaveLength(1)
     expect(plain.certIds[0].serialHex).toBe(serialHex)
     expect(plain.certIds[0].der).toEqual(certIdDer)
@@ -177,10 +179,9 @@ describe('a request is read:', () => {
     const requestor = constructed(contextConstructed(1), primitive(contextPrimitive(6), new Uint8Array([0x61])))
     const certificates = constructed(contextConstructed(0), sequence(sequence(NULL)))
     const der = encodeDer(sequence(sequence(requestor, listOf(certIdDer)), signature(certificates)))
-    expect(decodeOcspRequest(der)).toMatchObject({ isSigned: true })
-    expect(decodeOcspRequest(encodeDer(sequence(sequence(listOf(certIdDer)), signature())))).toMatchObject({
-      isSigned: true,
-    })
+    expect(decodeOcspRequest(der).signature?.certificatesDer).toEqual([new Uint8Array([0x30, 2, 5, 0])])
+    const without = decodeOcspRequest(encodeDer(sequence(sequence(listOf(certIdDer)), signature())))
+    expect(without.signature).toMatchObject({ octets: new Uint8Array(70), certificatesDer: [] })
   })
 
   test.each([
@@ -268,5 +269,68 @@ describe('whatever the octets, a request is read or refused:', () => {
 
   test('noise', () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (noise) => void refusalOf(() => decodeOcspRequest(noise))))
+  })
+})
+
+describe('a requestor', () => {
+  const root = mintCa()
+  const below = mintCa({ issuer: root })
+  const client = mintLeaf({ issuer: below })
+  const options: PathOptions = { anchors: [root.certificate], at: AT, eku: OID.clientAuth }
+  const chainOf = (...list: Minted[]): Der =>
+    constructed(contextConstructed(0), sequence(...list.map(({ der }) => der)))
+
+  /** A request with a signature over its TBS, or over something else. */
+  function signed(
+    by: Minted,
+    over?: Uint8Array,
+    algorithm: string = OID.ecdsaWithSha256,
+    chain: Der = chainOf(by, below),
+  ): Uint8Array {
+    const tbs = encodeDer(sequence(listOf(certIdDer)))
+    const octets = bitString(by.key.signNow(over ?? tbs))
+    return encodeDer(
+      sequence(tbs, constructed(contextConstructed(0), sequence(sequence(oid(algorithm)), octets, chain))),
+    )
+  }
+
+  const verify = (der: Uint8Array, changes: Partial<PathOptions> = {}) => {
+    const { signature: read } = decodeOcspRequest(der)
+    if (read === undefined) throw new TypeError('the request is not signed')
+    return verifyOcspRequestor(read, { ...options, ...changes })
+  }
+
+  test('is who signed, under an anchor', () => {
+    expect(verify(signed(client)).certificate.der).toEqual(client.der)
+  })
+
+  test.each<{ name: string; der: Uint8Array; changes?: Partial<PathOptions>; fails: X509Failure }>([
+    { name: 'over something else', der: signed(client, new Uint8Array(9)), fails: 'ocsp_request_signature' },
+    {
+      name: 'by another key',
+      der: signed(mintLeaf({ issuer: below }), undefined, undefined, chainOf(client, below)),
+      fails: 'ocsp_request_signature',
+    },
+    { name: 'with SHA-1', der: signed(client, undefined, '1.2.840.10045.4.1'), fails: 'algorithm_unsupported' },
+    {
+      name: 'without certificate',
+      der: encodeDer(sequence(sequence(listOf(certIdDer)), signature())),
+      fails: 'chain_empty',
+    },
+    {
+      name: 'under another root',
+      der: signed(client),
+      changes: { anchors: [mintCa({ name: 'Another' }).certificate] },
+      fails: 'issuer_unknown',
+    },
+    { name: 'for another purpose', der: signed(client), changes: { eku: OID.codeSigning }, fails: 'eku_missing' },
+    {
+      name: 'after its end',
+      der: signed(client),
+      changes: { at: new Date('2028-01-01T00:00:00Z') },
+      fails: 'certificate_expired',
+    },
+  ])('is refused: $name', ({ der, changes, fails }) => {
+    expect(refusalOf(() => verify(der, changes))).toBe(fails)
   })
 })

@@ -10,8 +10,9 @@ import {
   readRaw,
   readSequence,
   readSmallInteger,
+  withRaw,
 } from '../der/reader.ts'
-import { contextConstructed, TAG } from '../der/tag.ts'
+import { contextConstructed } from '../der/tag.ts'
 import { constructed, encodeDer, sequence } from '../der/writer.ts'
 import { X509Error } from '../errors.ts'
 import type { RawExtension } from '../extension/model.ts'
@@ -25,19 +26,27 @@ export const MAX_OCSP_REQUEST_OCTETS = 10_000
 /** Most certificates that one request may ask about. */
 export const MAX_OCSP_CERT_IDS = 16
 
-/** What a client asks. Nothing about the client is verified: a signature was read over. */
+/** What a client asks. Nothing about the client is verified: see `verifyOcspRequestor`. */
 export interface OcspRequest {
   readonly certIds: readonly [CertId, ...CertId[]]
   /** 1 to 128 octets, to be repeated in the answer. */
   readonly nonce: Uint8Array | undefined
-  readonly isSigned: boolean
+  readonly signature: OcspRequestSignature | undefined
+}
+
+/** A signature as it came, read for its form alone. */
+export interface OcspRequestSignature {
+  /** What is signed. */
+  readonly tbsDer: Uint8Array
+  readonly algorithmDer: Uint8Array
+  readonly octets: Uint8Array
+  readonly certificatesDer: readonly Uint8Array[]
 }
 
 /**
  * Decodes one OCSPRequest of at most 10 000 octets and 16 CertIDs, strictly as DER.
  *
- * A signature is read for its form and ignored, as is the requestor's name: status is public here. Extensions that are not
- * critical are ignored.
+ * A signature is read for its form, and the requestor's name not at all. Extensions that are not critical are ignored.
  *
  * @throws {X509Error} `ocsp_request_version`, `ocsp_request_too_many`, `ocsp_cert_id_invalid`, `ocsp_nonce_invalid`,
  *   `ocsp_extension_critical`, `extension_duplicate`, der_* codes. All of them are `malformedRequest` to a client.
@@ -47,18 +56,11 @@ export interface OcspRequest {
 export function decodeOcspRequest(der: Uint8Array): OcspRequest {
   const outer = openDer(der, MAX_OCSP_REQUEST_OCTETS)
   const request = readSequence(outer)
-  const tbs = readSequence(request)
-  readVersion(tbs)
-  if (peekTag(tbs) === contextConstructed(1)) readRaw(tbs) // requestorName
-  const [first, ...others] = readRequestList(tbs)
-  if (first === undefined) throw new X509Error('der_empty', 'the request asks about nothing')
-  const extensions = readTaggedExtensions(tbs, 2)
-  expectEnd(tbs)
-  const isSigned = !atEnd(request)
-  if (isSigned) readOptionalSignature(request)
+  const { value, raw: tbsDer } = withRaw(request, readTbs)
+  const signature = atEnd(request) ? undefined : readOptionalSignature(request, tbsDer)
   expectEnd(request)
   expectEnd(outer)
-  return { certIds: [first, ...others], nonce: nonceOf(extensions), isSigned }
+  return { ...value, signature }
 }
 
 /**
@@ -74,6 +76,17 @@ export function encodeOcspRequest(certIdsDer: readonly Uint8Array[], nonce?: Uin
   const list = sequence(...certIdsDer.map((certIdDer) => sequence(certIdDer)))
   const extensions = nonce === undefined ? undefined : constructed(contextConstructed(2), sequence(encodeNonce(nonce)))
   return encodeDer(sequence(sequence(list, extensions)))
+}
+
+function readTbs(reader: DerReader): Pick<OcspRequest, 'certIds' | 'nonce'> {
+  const tbs = readSequence(reader)
+  readVersion(tbs)
+  if (peekTag(tbs) === contextConstructed(1)) readRaw(tbs) // requestorName
+  const [first, ...others] = readRequestList(tbs)
+  if (first === undefined) throw new X509Error('der_empty', 'the request asks about nothing')
+  const extensions = readTaggedExtensions(tbs, 2)
+  expectEnd(tbs)
+  return { certIds: [first, ...others], nonce: nonceOf(extensions) }
 }
 
 function readVersion(tbs: DerReader): void {
@@ -107,18 +120,22 @@ function readTaggedExtensions(reader: DerReader, tag: number): readonly RawExten
 }
 
 /** optionalSignature: SEQUENCE of algorithm, BIT STRING and, mostly, certificates. */
-function readOptionalSignature(request: DerReader): void {
+function readOptionalSignature(request: DerReader, tbsDer: Uint8Array): OcspRequestSignature {
   const tagged = readConstructed(request, contextConstructed(0))
   const signature = readSequence(tagged)
-  readSequence(signature)
-  readBitStringOctets(signature)
-  if (peekTag(signature) === contextConstructed(0)) {
-    const certificates = readConstructed(signature, contextConstructed(0))
-    readEach(readSequence(certificates), (list) => readConstructed(list, TAG.sequence))
-    expectEnd(certificates)
-  }
+  const { raw: algorithmDer } = withRaw(signature, readSequence)
+  const octets = readBitStringOctets(signature)
+  const certificatesDer = peekTag(signature) === contextConstructed(0) ? readCertificates(signature) : []
   expectEnd(signature)
   expectEnd(tagged)
+  return { tbsDer, algorithmDer, octets, certificatesDer }
+}
+
+function readCertificates(signature: DerReader): Uint8Array[] {
+  const tagged = readConstructed(signature, contextConstructed(0))
+  const certificates = readEach(readSequence(tagged), (list) => withRaw(list, readSequence).raw)
+  expectEnd(tagged)
+  return certificates
 }
 
 /**

@@ -17,7 +17,10 @@ describe.skipIf(!existsSync(FOLDER))('requests of others', () => {
     ['ocsp-army.valid-req', { certIds: [{ ...SHA1, serialHex: '0391ad' }], nonce: undefined }],
     ['ocsp-army.revoked-req', { certIds: [{ ...SHA1, serialHex: '0391ae' }] }],
     ['ocsp-army.inapplicable-req', { certIds: [{ ...SHA1, serialHex: '01' }] }],
-    ['req-sha1', { certIds: [{ ...SHA1, serialHex: '98d9e5c0b4c373552df77c5d0f1eb5128e4945f9' }], isSigned: false }],
+    [
+      'req-sha1',
+      { certIds: [{ ...SHA1, serialHex: '98d9e5c0b4c373552df77c5d0f1eb5128e4945f9' }], signature: undefined },
+    ],
     ['req-multi-sha1', { certIds: [SHA1, { ...SHA1, serialHex: '98d9e5c0b4c373552df77c5d0f1eb5128e4945f0' }] }],
     ['req-ext-nonce', { nonce: Uint8Array.fromHex('7b805a1d3726b8b84f48d2f8bfd72dfd') }],
     ['req-ext-unknown-oid', { certIds: [{ serialHex: '01af1efbdd5eae0952320b24fe6b5568' }], nonce: undefined }],
