@@ -14,7 +14,7 @@ import type { OCSP_SERVERS, OcspServer } from '../peers/ocsp-server.ts'
 import { type Row, row } from '../row.ts'
 
 const ROUNDS = 7
-const REQUESTS = 10_000
+const REQUESTS = 5_000
 
 /** The responder as the control plane mounts it, next to a bare server that answers the same octets, and to cfssl's. */
 export async function ocsp(): Promise<readonly Row[]> {

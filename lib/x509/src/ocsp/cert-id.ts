@@ -55,7 +55,10 @@ export function issuerHashes(issuer: CertIdIssuer, by: CertIdHash): { nameHash: 
   return { nameHash: digest(by, issuer.subject.der), keyHash: digest(by, issuer.publicKey.keyBits) }
 }
 
-/** The CertID of the certificate with this serial. SHA-256 is the choice of RFC 9919 (§3.1.1); old responders know SHA-1. */
+/**
+ * The CertID of the certificate with this serial. SHA-256 is the choice of RFC 9919 (§3.1.1). A staple for clients that are not
+ * ours has to be asked for with SHA-1: curl, for one, looks for no other.
+ */
 export function encodeCertId(issuer: CertIdIssuer, serialHex: string, by: CertIdHash = 'sha256'): Uint8Array {
   const { nameHash, keyHash } = issuerHashes(issuer, by)
   const serial = integer(Uint8Array.fromHex(serialHex))

@@ -49,7 +49,7 @@ function isNamed(responder: ResponderId, { subject, publicKey }: Certificate): b
 /**
  * A CA that signs its answers itself needs the bit that is "asserted when the subject public key is used for verifying
  * digital signatures, other than signatures on certificates (bit 5) and CRLs (bit 6)" (RFC 5280 §4.2.1.3, shortened).
- * None of ours has it: they all delegate.
+ * Of ours only the mesh root has it, for the trust statement; all of them delegate.
  */
 function checkedIssuer(issuer: Certificate): Certificate {
   if (issuer.extensions.keyUsage?.has('digitalSignature') === false) {
