@@ -16,10 +16,11 @@ import { JAVA } from './rows/java.ts'
 import { LINTS } from './rows/lints.ts'
 import { MOSQUITTO } from './rows/mosquitto.ts'
 import { OPENSSL } from './rows/openssl.ts'
+import { STATUS } from './rows/status.ts'
 import { findTool } from './tool.ts'
 
 /** Every check there is. A new one is a row in the table of its program. */
-const CHECKS: readonly Check[] = [...OPENSSL, ...GNUTLS, ...LINTS, ...JAVA, ...CURL, ...MOSQUITTO]
+const CHECKS: readonly Check[] = [...OPENSSL, ...GNUTLS, ...LINTS, ...JAVA, ...CURL, ...MOSQUITTO, ...STATUS]
 
 const { only = '', report } = parseArgs({ options: { only: { type: 'string' }, report: { type: 'string' } } }).values
 const wanted = CHECKS.filter(({ tool }) => only === '' || tool === only)

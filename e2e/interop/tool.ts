@@ -7,6 +7,7 @@ import { run } from '../harness/process.ts'
 const TOOLS = {
   openssl: { at: ['openssl'], version: ['version'], versionOf: /OpenSSL (\S+)/, from: 'a Debian package' },
   certtool: { at: ['certtool'], version: ['--version'], versionOf: /certtool (\S+)/, from: 'a Debian package' },
+  ocsptool: { at: ['ocsptool'], version: ['--version'], versionOf: /ocsptool (\S+)/, from: 'a Debian package' },
   mosquitto: {
     at: ['mosquitto', '/usr/sbin/mosquitto'],
     version: ['-h'],

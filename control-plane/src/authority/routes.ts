@@ -36,7 +36,8 @@ export function authorityRoutes(
       return { ca_id: params.ca_id, chain_pem: chain.map((one) => encodePem('CERTIFICATE', one.der)).join('') }
     },
     async caShards({ params, body }, { caller, requestId }) {
-      const { caId } = deps.authorities.byId(params.ca_id)
+      const { caId, kind } = deps.authorities.byId(params.ca_id)
+      if (kind === 'root') throw new DomainError('request_invalid', 'a root has one CRL, of all it issued')
       await deps.database.runUnit(function* (): Unit<void> {
         yield* setCrlShards(caId, body.crl_shards)
         yield* appendAudit(

@@ -121,7 +121,9 @@ async function signed(authority: Authority, scope: Scope, part: Part, deps: CrlD
     thisUpdate: instant(at),
     nextUpdate: instant(nextUpdate),
     number: part.number,
-    distributionPoint: crlUrl(scope, installation.statusUrl),
+    // A root has one CRL, of all it issued. Its own certificate names no CRL, so a scope by URL would leave it out, and who
+    // checks every certificate of a path (`openssl verify -crl_check_all`) would find none for it.
+    distributionPoint: authority.kind === 'root' ? undefined : crlUrl(scope, installation.statusUrl),
     entries: part.entries.map(entryOf),
     ...(part.base === undefined ? { freshest: deltaUrl(scope, installation.statusUrl) } : { baseNumber: part.base }),
     ...(KEEPS_EXPIRED.has(authority.profile) ? { expiredSince: certificate.notBefore } : {}),

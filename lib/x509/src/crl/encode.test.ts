@@ -134,6 +134,15 @@ describe('what openssl reads', () => {
     }
   })
 
+  test('without a distribution point it covers all of the CA, a root that names none included', async () => {
+    const whole = fieldsOf({ distributionPoint: undefined })
+    expect(await text(whole)).not.toContain('Issuing Distribution Point')
+    const file = await crlFile('whole.pem', whole)
+    expect(await verify('-crl_check_all', '-CRLfile', file)).toContain('leaf.pem: OK')
+    const one = await crlFile('one.pem', fieldsOf())
+    expect(await verify('-crl_check_all', '-CRLfile', one)).toContain('error 44 at 1 depth lookup')
+  })
+
   test('a delta names its base, critically', async () => {
     expect(await text(fieldsOf({ baseNumber: 1_779_000_000 }))).toMatch(
       /X509v3 Delta CRL Indicator: critical\n\s+1779000000/,

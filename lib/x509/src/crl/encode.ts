@@ -32,8 +32,8 @@ export interface CrlFields {
   readonly thisUpdate: Date
   readonly nextUpdate: Date
   readonly number: number
-  /** The URL that stands in the certificates of the scope: same octets here. */
-  readonly distributionPoint: string
+  /** The URL that stands in the certificates of the scope: same octets here. Absent: all that the CA issued. */
+  readonly distributionPoint: string | undefined
   /** Number of the complete CRL this one adds to: makes it a delta. */
   readonly baseNumber?: number | undefined
   /** Where the deltas to this complete CRL are. */
@@ -78,7 +78,9 @@ function extensionsOf(fields: CrlFields, keyId: Uint8Array): readonly (Der | und
     encodeExtension(OID.crlNumber, false, integer(number)),
     baseNumber === undefined ? undefined : encodeExtension(OID.deltaCrlIndicator, true, integer(baseNumber)),
     // The same in the complete CRL and its deltas, and critical: nobody may take one shard for another.
-    encodeExtension(OID.issuingDistributionPoint, true, sequence(encodeDistributionPointName(distributionPoint))),
+    distributionPoint === undefined
+      ? undefined
+      : encodeExtension(OID.issuingDistributionPoint, true, sequence(encodeDistributionPointName(distributionPoint))),
     freshest === undefined ? undefined : encodeDistributionPoints(OID.freshestCrl, freshest),
     expiredSince === undefined
       ? undefined
