@@ -7,6 +7,7 @@ import { addConfigure } from './configure.ts'
 import { addCrl } from './crl.ts'
 import { addDenials } from './denials.ts'
 import { addInstances } from './instances.ts'
+import { addKeys } from './keys.ts'
 import { addPolicy } from './policy.ts'
 import { addRevoke } from './revoke.ts'
 import { addServices } from './services.ts'
@@ -27,6 +28,7 @@ export function program(): Command {
     addCheck,
     addCertificates,
     addAuthorities,
+    addKeys,
     addRevoke,
     addDenials,
     addCrl,

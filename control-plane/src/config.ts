@@ -1,6 +1,16 @@
 import { brokerAddress } from '@vcc/mesh'
-import { CLOSED, type Command, type Config, DurationField, readYamlConfig, SecretFileField } from '@vcc/runtime'
+import {
+  CLOSED,
+  type Command,
+  type Config,
+  type ConfigOptions,
+  DurationField,
+  parseYamlConfig,
+  readYamlConfig,
+  SecretFileField,
+} from '@vcc/runtime'
 import { Type } from 'typebox'
+import { checkKeys, KeysShape } from './keys/config.ts'
 import type { ListenAddress } from './tls/listen.ts'
 
 const listen = (value: string, description: string) =>
@@ -32,6 +42,7 @@ export const ConfigShape = Type.Object(
       },
       { ...CLOSED, default: {} },
     ),
+    keys: KeysShape,
     listen: Type.Object(
       {
         ui: listen('0.0.0.0:8443', 'UI and API without client certificates; before OIDC only health and OpenAPI.'),
@@ -130,6 +141,7 @@ export const CONFIG_ENVIRONMENT = {
   VCC_LOG_LEVEL: 'log.level',
   VCC_DATABASE_KEY_FILE: 'secrets.database_key_file',
   VCC_KEY_STORE_KEY_FILE: 'secrets.key_store_key_file',
+  VCC_HSM_PIN_FILE: 'keys.hsm.pin_file',
 } as const
 
 const DEFAULT_CONFIG_PATH = '/etc/vcc-control/vcc-control.yml'
@@ -141,13 +153,21 @@ export function configOption(command: Command): Command {
 
 /** @throws {ConfigError} with every problem at once. */
 export function readControlConfig(path: string): Promise<ControlConfig> {
-  return readYamlConfig(path, ConfigShape, {
-    env: CONFIG_ENVIRONMENT,
-    check: ({ broker }, report) => {
-      if (broker.external === undefined || brokerAddress(broker.external.url) !== undefined) return
-      report('broker.external.url', 'this is no address', 'mqtts://host:port, as in mqtts://broker.example.org:8883')
-    },
-  })
+  return readYamlConfig(path, ConfigShape, OPTIONS)
+}
+
+/** The same for text that is already there. @throws {ConfigError} */
+export function parseControlConfig(text: string, fileName = 'vcc-control.yml'): ControlConfig {
+  return parseYamlConfig(text, fileName, ConfigShape, OPTIONS)
+}
+
+const OPTIONS: ConfigOptions<typeof ConfigShape> = {
+  env: CONFIG_ENVIRONMENT,
+  check({ broker, keys }, report) {
+    checkKeys(keys, report)
+    if (broker.external === undefined || brokerAddress(broker.external.url) !== undefined) return
+    report('broker.external.url', 'this is no address', 'mqtts://host:port, as in mqtts://broker.example.org:8883')
+  },
 }
 
 /** The pattern of the field let nothing else through. */

@@ -1,8 +1,10 @@
-import { PROBLEMS, type ProblemCode, type ProblemDocument } from '@vcc/api'
+import { PROBLEMS, type Problem, type ProblemCode, type ProblemDocument } from '@vcc/api'
+import { KeyError } from '@vcc/keys'
 import { errorCode, RuntimeError } from '@vcc/runtime'
 import { AuditError } from './audit/entry.ts'
 import { DatabaseError, type DatabaseFailure } from './database/errors.ts'
 import { CLOCK_HINT, DomainError, type Fault } from './errors.ts'
+import { keyProblem } from './keys/problems.ts'
 
 /** RFC 9457 problem for whatever a handler threw. What we do not know is a bare 500: its text is for the log only. */
 export function problemFor(error: unknown, requestId: string): ProblemDocument {
@@ -10,6 +12,7 @@ export function problemFor(error: unknown, requestId: string): ProblemDocument {
   if (error instanceof AuditError && error.code === 'audit_clock_behind') {
     return problem('clock_behind', requestId, error.message, CLOCK_HINT)
   }
+  if (error instanceof KeyError) return problem(keyProblem(error), requestId)
   const storage = error instanceof DatabaseError ? STORAGE[error.code] : fileProblem(error)
   if (storage !== undefined) return problem(storage, requestId, ...STORAGE_WORDS[storage])
   const code = frameworkCode(error)
@@ -23,15 +26,23 @@ export function problem(
   hint?: string,
   faults: readonly Fault[] = [],
 ): ProblemDocument {
+  const { status, title } = PROBLEMS[code]
   return {
     type: `urn:vcc:problem:${code}`,
-    ...PROBLEMS[code],
+    title,
+    status,
     code,
     request_id: requestId,
     ...(detail === undefined ? {} : { detail }),
     ...(hint === undefined ? {} : { hint }),
     ...(faults.length === 0 ? {} : { errors: faults.map((fault) => ({ ...fault })) }),
   }
+}
+
+/** How many seconds a caller should wait, where waiting alone may help. */
+export function retryAfterSeconds({ code }: ProblemDocument): number | undefined {
+  const row: Problem | undefined = PROBLEMS[code as ProblemCode] // undefined for a code that is not ours
+  return row?.retryAfterSeconds
 }
 
 type StorageProblem = 'unavailable' | 'storage_full' | 'storage_failed'

@@ -1,4 +1,4 @@
-import { KeyError, softwareStore } from '@vcc/keys'
+import { KeyError } from '@vcc/keys'
 import {
   ask,
   CliError,
@@ -15,13 +15,12 @@ import {
 } from '@vcc/runtime'
 import { AuditError } from './audit/entry.ts'
 import { addAudit } from './audit-commands.ts'
-import { openAuthorities } from './authority/authority.ts'
 import { addBrokerConfig } from './broker-commands.ts'
 import { configOption, readControlConfig } from './config.ts'
 import { DatabaseError } from './database/errors.ts'
 import { openForReading } from './database/open.ts'
 import { CLOCK_HINT, DomainError } from './errors.ts'
-import { fingerprintOf, init } from './init/init.ts'
+import { init, readFingerprint } from './init/init.ts'
 import { checkOptions, type GivenOptions } from './init/options.ts'
 import { pathsOf } from './init/paths.ts'
 import { run } from './run/run.ts'
@@ -134,9 +133,7 @@ function addFingerprint(root: Command): void {
       path: paths.database,
       key: await readKeyFile(file.secrets.database_key_file),
     })
-    const keys = softwareStore({ folder: paths.keys, wrappingKey: await readKeyFile(file.secrets.key_store_key_file) })
-    const authorities = await openAuthorities({ database, keys })
-    writeOut(`${fingerprintOf(authorities)}\n`)
+    writeOut(`${await readFingerprint(database)}\n`)
   })
 }
 
@@ -156,7 +153,7 @@ export function explainError(error: unknown): CliError | undefined {
   if (error instanceof KeyError) {
     return new CliError('failed', error.code, error.message, {
       cause: error,
-      hint: 'check secrets.key_store_key_file and the folder of keys',
+      hint: error.hint ?? 'check secrets.key_store_key_file and the folder of keys',
     })
   }
   return undefined

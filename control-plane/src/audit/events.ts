@@ -8,6 +8,8 @@
 export const AUDIT_EVENTS = {
   'KEY-01': { version: 1, class: 'D', severity: 5, means: 'key generated' },
   'KEY-02': { version: 1, class: 'D', severity: 5, means: 'key activated or deactivated' },
+  'KEY-06': { version: 1, class: 'D', severity: 4, means: 'key destroyed' },
+  'HSM-02': { version: 1, class: 'D', severity: 2, means: 'tamper, self-test, battery or login failure of an HSM' },
   'CA-01': { version: 1, class: 'D', severity: 5, means: 'CA created, changed or disabled' },
   'CA-02': { version: 1, class: 'B', severity: 5, means: 'profile or template created, changed or retired' },
   'CA-03': { version: 1, class: 'B', severity: 6, means: 'CRL issued' },

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Authority as AuthorityView } from '@vcc/api'
+import type { Authority as AuthorityView, RouteInput } from '@vcc/api'
 import type { KeyStore } from '@vcc/keys'
 import { parseDuration } from '@vcc/runtime'
 import { encodePem, formatName } from '@vcc/x509'
@@ -8,9 +8,11 @@ import { isUniqueViolation } from '../database/errors.ts'
 import type { Unit } from '../database/unit.ts'
 import { epochSeconds, isoOf } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
-import type { Handlers } from '../http/handlers.ts'
+import type { AdminCaller } from '../http/caller.ts'
+import type { Handlers, RequestContext } from '../http/handlers.ts'
 import type { Installation } from '../installation/installation.ts'
 import type { IssueDeps } from '../issuance/issue.ts'
+import type { OneAtATime } from '../one-at-a-time.ts'
 import type { Authorities, Authority } from './authority.ts'
 import { createIssuingCa } from './create.ts'
 import { HIERARCHY } from './hierarchy.ts'
@@ -20,6 +22,7 @@ export interface AuthorityRouteDeps extends Omit<IssueDeps, 'installation'> {
   readonly installation: Installation
   readonly authorities: Authorities
   readonly keys: KeyStore
+  readonly keyChanges: OneAtATime
   readonly onChange: () => Promise<void>
 }
 
@@ -56,36 +59,42 @@ export function authorityRoutes(
       await deps.authorities.reload()
       return view(deps.authorities.byId(caId), deps.installation)
     },
-    async caCreate({ body }, { caller, requestId }) {
-      if (deps.authorities.all().some((one) => one.name === body.name)) throw exists(body.name)
-      const { installation } = deps
-      const row = HIERARCHY.issuing[0]
-      const notBefore = new Date(epochSeconds(deps.now()) * 1000 - 300_000)
-      const validityMs = validityOf(body.validity_period, row.years)
-      const classes = Object.values(installation.classes)
-      const created = await createIssuingCa(
-        {
-          name: body.name,
-          profile: row.profile,
-          commonName: `${row.commonName} ${body.name}`,
-          organizationName: installation.homeOrganization,
-          notBefore,
-          notAfter: new Date(notBefore.getTime() + validityMs),
-          classOids: classes,
-          nameConstraints: { permittedDns: [installation.domain], permittedUriHosts: [installation.trustDomain] },
-          grants: { organizations: [installation.homeOrganization], classes },
-        },
-        deps.authorities.root('mesh-root'),
-        { requester: { type: 'human', ref: caller.ref }, requestId, cause: 'request' },
-        deps,
-      ).catch((error: unknown) => {
-        throw isUniqueViolation(error) ? exists(body.name, error) : error // another request was faster
-      })
-      await deps.authorities.reload()
-      await deps.onChange()
-      return view(created, installation)
-    },
+    caCreate: (input, context) => deps.keyChanges(() => create(input, context, deps)),
   }
+}
+
+async function create(
+  { body }: RouteInput<'caCreate'>,
+  { caller, requestId }: RequestContext<AdminCaller>,
+  deps: AuthorityRouteDeps,
+): Promise<AuthorityView> {
+  if (deps.authorities.all().some((one) => one.name === body.name)) throw exists(body.name)
+  const { installation } = deps
+  const row = HIERARCHY.issuing[0]
+  const notBefore = new Date(epochSeconds(deps.now()) * 1000 - 300_000)
+  const validityMs = validityOf(body.validity_period, row.years)
+  const classes = Object.values(installation.classes)
+  const created = await createIssuingCa(
+    {
+      name: body.name,
+      profile: row.profile,
+      commonName: `${row.commonName} ${body.name}`,
+      organizationName: installation.homeOrganization,
+      notBefore,
+      notAfter: new Date(notBefore.getTime() + validityMs),
+      classOids: classes,
+      nameConstraints: { permittedDns: [installation.domain], permittedUriHosts: [installation.trustDomain] },
+      grants: { organizations: [installation.homeOrganization], classes },
+    },
+    deps.authorities.root('mesh-root'),
+    { requester: { type: 'human', ref: caller.ref }, requestId, cause: 'request' },
+    deps,
+  ).catch((error: unknown) => {
+    throw isUniqueViolation(error) ? exists(body.name, error) : error // another request was faster
+  })
+  await deps.authorities.reload()
+  await deps.onChange()
+  return view(created, installation)
 }
 
 /** @throws {DomainError} `validity_refused` */

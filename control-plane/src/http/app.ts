@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import { ROUTES, type Route, type RouteName } from '@vcc/api'
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { DomainError } from '../errors.ts'
-import { problem, problemFor } from '../problems.ts'
+import { problem, problemFor, retryAfterSeconds } from '../problems.ts'
 import { authorise } from './authorise.ts'
 import type { Caller } from './caller.ts'
 import type { Handler, Handlers } from './handlers.ts'
@@ -139,7 +139,8 @@ function goneSignal({ raw }: FastifyReply): AbortSignal {
 function answerFailure(error: unknown, request: FastifyRequest, reply: FastifyReply, deps: AppDeps): void {
   const document = problemFor(error, request.id)
   if (document.status >= 500) deps.events.failed({ route: routeOf(request), requestId: request.id }, error)
-  if (document.status === 429) reply.header('retry-after', '1')
+  const waitSeconds = retryAfterSeconds(document)
+  if (waitSeconds !== undefined) reply.header('retry-after', String(waitSeconds))
   reply.code(document.status).type('application/problem+json').header('cache-control', 'no-store').send(document)
 }
 

@@ -7,6 +7,9 @@ import type { Permission } from '@vcc/api'
 export const ADMIN_PERMISSIONS: ReadonlySet<Permission> = new Set([
   'ca:read',
   'ca:create',
+  'key:read',
+  'key:generate',
+  'key:destroy',
   'ca:revoke',
   'cert:read',
   'cert:request',

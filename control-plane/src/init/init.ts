@@ -1,20 +1,24 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { access, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { softwareStore } from '@vcc/keys'
+import type { KeyStore } from '@vcc/keys'
 import { canonicalJson } from '@vcc/mesh'
 import { CliError, ensureFolder, formatDuration, readKeyFile, syncFolder, writeFileAtomic } from '@vcc/runtime'
 import { actorRef, drawActor } from '../audit/actors.ts'
 import { type AuditDeps, appendAudit } from '../audit/append.ts'
 import { type Authorities, openAuthorities } from '../authority/authority.ts'
+import { authorityRows } from '../authority/store.ts'
 import type { ControlConfig } from '../config.ts'
+import type { ReadAccess } from '../database/access.ts'
 import { lockForWriting } from '../database/lock.ts'
 import { createDatabase, openForReading } from '../database/open.ts'
 import { change, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { type Installation, loadInstallation } from '../installation/installation.ts'
 import type { IssueDeps, Requester } from '../issuance/issue.ts'
+import { openKeys } from '../keys/open.ts'
 import { createAdmin, createHierarchy, createTrust, REQUEST_ID } from './create.ts'
+import { madeKeys } from './made-keys.ts'
 import type { InitOptions } from './options.ts'
 import { ADMIN_FILE, pathsOf } from './paths.ts'
 
@@ -30,9 +34,12 @@ export interface Initialised {
  * the first admin's certificate. Everything is built beside the data folder and moved into place at the end, so that
  * an `init` that is interrupted leaves nothing that anybody could take for an installation.
  *
+ * Keys in a token have no folder to lie in: they are noted before they are made, and those of an `init` that did not end
+ * are deleted, by itself or by the next one.
+ *
  * Run again, it changes nothing and says so; with other parameters it refuses.
  *
- * @throws {CliError} `already_initialised`, `folder_not_empty`; DatabaseError, RuntimeError of the files.
+ * @throws {CliError} `already_initialised`, `folder_not_empty`, `hsm_keys_left`; KeyError of the token; DatabaseError, RuntimeError of the files.
  */
 export async function init(
   options: InitOptions,
@@ -47,12 +54,13 @@ export async function init(
     if (existing !== undefined) return existing
     await createSecrets(config)
     const partial = `${config.data}.partial`
-    await rm(partial, { recursive: true, force: true })
+    await removePartial(partial, config)
     await mkdir(partial, { mode: 0o700 })
     const installation = await build(partial, options, config, deps)
     await syncFolder(partial)
     await rename(partial, config.data)
     await syncFolder(dirname(config.data))
+    await madeKeys(config.data).forget()
     return { created: true, ...installation, adminFile: paths.adminFile }
   } finally {
     lock.release()
@@ -71,7 +79,7 @@ async function existingInstallation(config: ControlConfig, options: InitOptions)
   const key = await readKeyFile(config.secrets.database_key_file)
   await using database = openForReading({ path: paths.database, key })
   const installation = await loadInstallation(database)
-  const keys = softwareStore({ folder: paths.keys, wrappingKey: await readKeyFile(config.secrets.key_store_key_file) })
+  await using keys = await openKeys(config, paths.keys)
   const authorities = await openAuthorities({ database, keys })
   const differing = differences(installation, authorities, options)
   if (differing.length > 0) {
@@ -111,6 +119,16 @@ async function createSecrets(config: ControlConfig): Promise<void> {
   }
 }
 
+/** What an `init` left that did not end. */
+async function removePartial(folder: string, config: ControlConfig): Promise<void> {
+  const made = madeKeys(folder)
+  if (await made.areThere()) {
+    await using keys = await openKeys(config, pathsOf(folder).keys)
+    await made.destroyAll(keys.hsm)
+  }
+  await rm(folder, { recursive: true, force: true })
+}
+
 async function build(
   folder: string,
   options: InitOptions,
@@ -119,7 +137,24 @@ async function build(
 ): Promise<{ fingerprint: string; installation: Installation }> {
   const paths = pathsOf(folder)
   await ensureFolder(paths.keys)
-  const keys = softwareStore({ folder: paths.keys, wrappingKey: await readKeyFile(config.secrets.key_store_key_file) })
+  const made = madeKeys(folder)
+  await using keys = await openKeys(config, paths.keys, { beforeGenerate: made.note })
+  try {
+    return await buildWith(keys, folder, options, config, deps)
+  } catch (error) {
+    await made.destroyAll(keys.hsm).catch(() => {}) // noted they stay: the next `init` deletes them
+    throw error
+  }
+}
+
+async function buildWith(
+  keys: KeyStore,
+  folder: string,
+  options: InitOptions,
+  config: ControlConfig,
+  deps: { now: () => Date; progress: (what: string) => void },
+): Promise<{ fingerprint: string; installation: Installation }> {
+  const paths = pathsOf(folder)
   const database = createDatabase(
     { path: paths.database, key: await readKeyFile(config.secrets.database_key_file) },
     deps,
@@ -201,7 +236,19 @@ function* insertInstallation(
 
 /** SHA-256 over the DER of the mesh root: what an agent compares at join. */
 export function fingerprintOf(authorities: Authorities): string {
-  return `sha256:${createHash('sha256').update(authorities.root('mesh-root').certificate.der).digest('hex')}`
+  return rootFingerprint(authorities.root('mesh-root').certificate.der)
+}
+
+/** The same for who has the database and no keys. @throws {CliError} `no_mesh_root` */
+export async function readFingerprint(database: ReadAccess): Promise<string> {
+  const rows = await database.read(authorityRows)
+  const root = rows.find(({ kind, profile }) => kind === 'root' && profile === 'mesh-root')
+  if (root === undefined) throw new CliError('failed', 'no_mesh_root', 'the database holds no mesh root')
+  return rootFingerprint(root.certificate_der)
+}
+
+function rootFingerprint(der: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(der).digest('hex')}`
 }
 
 async function exists(path: string): Promise<boolean> {

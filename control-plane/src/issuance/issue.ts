@@ -25,6 +25,7 @@ import type { UnitAccess } from '../database/access.ts'
 import { isUniqueViolation } from '../database/errors.ts'
 import type { Unit } from '../database/unit.ts'
 import { DomainError } from '../errors.ts'
+import { signerProblem } from '../keys/problems.ts'
 import { drawSerial } from './serial.ts'
 import type { IssuanceStep } from './steps.ts'
 import { abandonIntent, type CertificateRecord, completeIntent, type Intent, openIntent } from './store.ts'
@@ -101,7 +102,7 @@ const SIGNER_DEADLINE_MS = 10_000
  *
  * Does not decide who may have which names: callers put only what registry and policy say into the order.
  *
- * @throws {DomainError} `issuance_refused` (profile, lint or name constraints), `signer_unavailable`, `issuance_lost`,
+ * @throws {DomainError} `issuance_refused` (profile, lint or name constraints), `signer_unavailable`, `hsm_…`, `issuance_lost`,
  *   and whatever `bind` and `settle` throw.
  */
 export async function issue(order: CertificateOrder, deps: IssueDeps): Promise<Issued> {
@@ -181,7 +182,7 @@ async function signTbs(tbs: Tbs, signer: Signer, deadlineMs: number): Promise<Ui
   try {
     signature = await withDeadline((signal) => signer.sign(tbs.der, { signal }), deadlineMs, 'signer')
   } catch (cause) {
-    throw new DomainError('signer_unavailable', 'the signing key does not answer', { cause, hint: 'try again shortly' })
+    throw new DomainError(signerProblem(cause), 'the signing key does not answer', { cause, hint: 'try again shortly' })
   }
   if (!verifySignature(signer.algorithm, signer.publicKey, tbs.der, signature)) {
     throw new DomainError('signer_unavailable', 'the signing key gave a signature that does not verify')

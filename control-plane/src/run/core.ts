@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { type KeyStore, softwareStore } from '@vcc/keys'
 import { now, readKeyFile, removeTemporaries } from '@vcc/runtime'
 import { DEFAULT_OID_ARC } from '@vcc/x509'
 import type { AuditDeps } from '../audit/append.ts'
@@ -10,9 +9,13 @@ import { pathsOf } from '../init/paths.ts'
 import { type Installation, loadInstallation } from '../installation/installation.ts'
 import type { IssueDeps } from '../issuance/issue.ts'
 import { resolveAbandoned } from '../issuance/store.ts'
+import { auditLoginRefused } from '../keys/audit.ts'
+import { type Keys, openKeys } from '../keys/open.ts'
+import { type OneAtATime, oneAtATime } from '../one-at-a-time.ts'
 import { VERSION } from '../version.ts'
 import { auditLifecycle } from './audit.ts'
 import type { ControlEvents } from './events.ts'
+import { hsmEvents } from './hsm.ts'
 import type { Instruments } from './instruments.ts'
 import type { ControlMetrics } from './metrics.ts'
 
@@ -22,7 +25,9 @@ export interface Core extends IssueDeps {
   readonly audit: AuditDeps
   readonly installation: Installation
   readonly authorities: Authorities
-  readonly keys: KeyStore
+  readonly keys: Keys
+  /** One change of keys at a time: a key that is about to get its certificate is not deleted meanwhile. */
+  readonly keyChanges: OneAtATime
 }
 
 /** Opens it, resolves what an earlier run left open, and puts the start on record. Answers how many orphans there were. */
@@ -41,19 +46,22 @@ export async function openCore(
   }
   database.broken.addEventListener('abort', () => events.database_broken({}, database.broken.reason))
   await removeTemporaries(paths.keys) // the database's lock makes the key store ours, too
-  const keys = softwareStore({ folder: paths.keys, wrappingKey: await readKeyFile(config.secrets.key_store_key_file) })
-  const installation = await loadInstallation(database)
-  if (installation.oidArc === DEFAULT_OID_ARC) events.demo_arc({ oidArc: installation.oidArc })
-  const authorities = await openAuthorities({ database, keys })
   const audit: AuditDeps = {
     now: () => Temporal.Now.instant(),
     source: { component: 'vcc-control', build: VERSION, node: owner.slice(0, 8) },
   }
+  const onLoginRefused = (code: string) => void database.runUnit(() => auditLoginRefused(code, audit)).catch(() => {})
+  const heard = hsmEvents({ events, metrics, onLoginRefused })
+  const keys = resources.use(await openKeys(config, paths.keys, { events: heard }))
+  const installation = await loadInstallation(database)
+  if (installation.oidArc === DEFAULT_OID_ARC) events.demo_arc({ oidArc: installation.oidArc })
+  const authorities = await openAuthorities({ database, keys })
   const onIssued: IssueDeps['onIssued'] = ({ cause, authority }) => {
     metrics.vcc_certificates_issued_total.add({ cause })
     metrics.signing_ops_total.add({ authority })
   }
-  const plain: Core = { database, audit, installation, authorities, keys, owner, onIssued, now }
+  const keyChanges = oneAtATime()
+  const plain: Core = { database, audit, installation, authorities, keys, keyChanges, owner, onIssued, now }
   const core = instruments.core?.(plain) ?? plain
   const orphans = await resolveAbandoned({ notOwner: owner }, core)
   if (orphans > 0) events.intents_orphaned({ count: orphans })

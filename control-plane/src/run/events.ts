@@ -40,6 +40,12 @@ export const controlEvents = defineEvents({
   broker_client_refused: event<{ clientId: string; why: string }>('warn', 'the embedded broker refused a client'),
   broker_failed: event('error', 'the embedded broker could not do its work'),
   identity_renewed: event<{ kind: string; serialHex: string }>('info', 'certificate of a listener renewed'),
+  hsm_opened: event<{ pid: number; token: string; serial: string; sessions: number }>(
+    'info',
+    'the token is open in a signer process',
+  ),
+  hsm_lost: event<{ pid: number; why: string }>('error', 'the signer process lost its token, and is replaced'),
+  hsm_unavailable: event<{ code: string }>('error', 'the token cannot be opened; it is tried again'),
   intents_orphaned: event<{ count: number }>('warn', 'open issuance intents became orphans'),
   crl_issued: event<{ authority: string; shard: number; kind: string; number: number; entries: number }>(
     'info',

@@ -7,6 +7,7 @@ import type { Handlers } from '../http/handlers.ts'
 import { openApiDocument } from '../http/openapi.ts'
 import type { Inbox } from '../inbox/inbox.ts'
 import { fingerprintOf } from '../init/init.ts'
+import { keyRoutes } from '../keys/routes.ts'
 import { meshRoutes } from '../mesh/routes.ts'
 import { policyRoutes } from '../policies/routes.ts'
 import { registryRoutes } from '../registry/routes.ts'
@@ -37,10 +38,11 @@ export function handlersOf(deps: HandlerDeps): Handlers {
   const shared = { ...core, onChange, policyInForce: steering.policyInForce }
   const openapi = openApiDocument(VERSION)
   return {
-    health: () => ({ status: core.database.broken.aborted ? 'degraded' : 'ok', version: VERSION }),
+    health: () => ({ status: isWell(core) ? 'ok' : 'degraded', version: VERSION }),
     openapi: () => openapi,
     ...meshRoutes({ ...enrol, inbox, publisher, onChange }),
     ...authorityRoutes(shared),
+    ...keyRoutes(core),
     ...certificateRoutes({ ...enrol, adminTemplate }),
     ...policyRoutes(shared),
     ...crlRoutes({ ...core, ...lists }),
@@ -59,4 +61,8 @@ export function handlersOf(deps: HandlerDeps): Handlers {
       version: VERSION,
     }),
   }
+}
+
+function isWell({ database, keys }: Core): boolean {
+  return !database.broken.aborted && keys.hsm?.status().breaker !== 'open'
 }

@@ -46,6 +46,28 @@ export const CONTROL_METRICS = {
     labels: { name: 'open' },
   },
   ...OCSP_METRICS,
+  vcc_hsm_operations_total: {
+    type: 'counter',
+    help: 'Requests to the token, by operation and outcome: ok, or the code of the refusal',
+    labels: { operation: 'open', outcome: 'open' },
+  },
+  vcc_hsm_operation_duration_seconds: {
+    type: 'histogram',
+    help: 'Time until a request to the token was answered, waiting included',
+    labels: { operation: 'open' },
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+  },
+  vcc_hsm_requests: {
+    type: 'gauge',
+    help: 'Requests to the token now',
+    labels: { state: ['waiting', 'under_way'] },
+  },
+  vcc_hsm_breaker: {
+    type: 'gauge',
+    help: '1 for the state of the breaker: closed lets requests through, half_open one at a time, open none',
+    labels: { state: ['closed', 'half_open', 'open'] },
+  },
+  vcc_hsm_signer_restarts_total: { type: 'counter', help: 'Signer processes that replaced another one' },
   signing_ops_total: { type: 'counter', help: 'Signatures made by keys of CAs', labels: { authority: 'open' } },
 } as const
 

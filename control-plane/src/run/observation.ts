@@ -47,6 +47,7 @@ function ready(response: ServerResponse, { core, brokerClient }: ObservationDeps
   const reasons = [
     ...(core.database.broken.aborted ? [(core.database.broken.reason as DatabaseError).code] : []),
     ...(brokerClient.isConnected() ? [] : ['broker_disconnected']),
+    ...(core.keys.hsm?.status().breaker === 'open' ? ['hsm_unavailable'] : []),
   ]
   const status = reasons.length === 0 ? 'ready' : 'not ready'
   answer(response, reasons.length === 0 ? 200 : 503, { status, reasons })
@@ -74,6 +75,7 @@ async function metricsText({
     if (left.length > 0) metrics.vcc_crl_next_update_seconds.set({ kind }, Math.min(...left))
   }
   metrics.vcc_crls_late.set({}, marks.filter((mark) => isLate(mark, epochSeconds(at))).length)
+  hsmGauges(core, metrics)
   const ends = [
     ['control', identities.control().certificate.notAfter],
     ['broker', brokerClient.certificateEnds()],
@@ -85,6 +87,16 @@ async function metricsText({
     metrics.cert_expiry_days.set({ name }, (notAfter.getTime() - at.getTime()) / DAY_MS)
   }
   return metrics.text()
+}
+
+function hsmGauges({ keys }: Core, metrics: ControlMetrics): void {
+  const status = keys.hsm?.status()
+  if (status === undefined) return
+  metrics.vcc_hsm_requests.set({ state: 'waiting' }, status.waiting)
+  metrics.vcc_hsm_requests.set({ state: 'under_way' }, status.underWay)
+  for (const state of ['closed', 'half_open', 'open'] as const) {
+    metrics.vcc_hsm_breaker.set({ state }, status.breaker === state ? 1 : 0)
+  }
 }
 
 const DAY_MS = 86_400_000

@@ -12,10 +12,10 @@ import {
   peerDispatcher,
   unverifiedDispatcher,
 } from '@vcc/mesh'
-import { createLogger, parseYamlConfig } from '@vcc/runtime'
+import { createLogger } from '@vcc/runtime'
 import { buildCsr, decodeCertificate, ekuOid, encodePem } from '@vcc/x509'
 import { MqttClient } from 'mqtt'
-import { ConfigShape } from '../config.ts'
+import { parseControlConfig } from '../config.ts'
 import { init } from '../init/init.ts'
 import { checkOptions } from '../init/options.ts'
 import { pathsOf } from '../init/paths.ts'
@@ -29,10 +29,10 @@ export interface Credentials {
   readonly chainPem: string
 }
 
-/** A whole control plane in this process, on ports of its own, with two services and a policy. */
-export async function testControlPlane() {
+/** A whole control plane in this process, on ports of its own, with two services and a policy. `more` is configuration. */
+export async function testControlPlane(more: readonly string[] = []) {
   const folder = await mkdtemp(join(tmpdir(), 'vcc-run-'))
-  const config = parseYamlConfig(
+  const config = parseControlConfig(
     [
       `data: ${folder}/data`,
       'secrets:',
@@ -40,9 +40,8 @@ export async function testControlPlane() {
       `  key_store_key_file: ${folder}/secrets/key-store.key`,
       `listen: { ${['ui', 'agents', 'broker', 'public', 'metrics'].map((name) => `${name}: "127.0.0.1:0"`).join(', ')} }`,
       'drain: 1s',
+      ...more,
     ].join('\n'),
-    'vcc-control.yml',
-    ConfigShape,
   )
   const options = { statusUrl: 'http://pki.example.org', rootKey: 'P-384', outageBudgetMs: 72 * 3_600_000 }
   await init(checkOptions(options), config, { now: () => new Date(), progress: () => {} })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { memorySigner, softwareStore } from '@vcc/keys'
+import { memorySigner } from '@vcc/keys'
 import { indexPolicy } from '@vcc/policy'
 import { parseYamlConfig, readKeyFile } from '@vcc/runtime'
 import { buildCsr, type VerifiedCsr, verifyCsr } from '@vcc/x509'
@@ -16,6 +16,8 @@ import { init } from '../init/init.ts'
 import { checkOptions } from '../init/options.ts'
 import { pathsOf } from '../init/paths.ts'
 import { loadInstallation } from '../installation/installation.ts'
+import { openKeys } from '../keys/open.ts'
+import { oneAtATime } from '../one-at-a-time.ts'
 import { applyMatrix } from '../policies/apply.ts'
 import { readPolicyInForce } from '../policies/in-force.ts'
 import { registerService } from '../registry/services.ts'
@@ -59,11 +61,11 @@ export async function testInstallation() {
     { path: paths.database, key: await readKeyFile(config.secrets.database_key_file) },
     { now },
   )
-  const keys = softwareStore({ folder: paths.keys, wrappingKey: await readKeyFile(config.secrets.key_store_key_file) })
+  const keys = await openKeys(config, paths.keys)
   const installation = await loadInstallation(database)
   const authorities = await openAuthorities({ database, keys })
   const audit: AuditDeps = { now: () => Temporal.Now.instant(), source: { component: 'test', build: '0' } }
-  const base = { database, audit, installation, authorities, keys, owner: randomUUID(), now }
+  const base = { database, audit, installation, authorities, keys, keyChanges: oneAtATime(), owner: randomUUID(), now }
   let policy = await readPolicyInForce(installation, database)
   const onChange = async () => {
     policy = await readPolicyInForce(installation, database)
@@ -95,6 +97,7 @@ export async function testInstallation() {
       return (await createToken({ serviceId: rows, lifetimeSeconds }, context, base)).token
     },
     async [Symbol.asyncDispose]() {
+      await keys[Symbol.asyncDispose]()
       await database.close()
       await rm(folder, { recursive: true, force: true })
     },

@@ -12,7 +12,7 @@ export const PROBLEMS = {
   storage_full: { status: 507, title: 'The disk of the control plane is full' },
   storage_failed: { status: 503, title: 'The control plane can no longer store anything' },
   clock_behind: { status: 503, title: 'The clock of the control plane stands behind its own records' },
-  too_many_requests: { status: 429, title: 'Too many requests from there' },
+  too_many_requests: { status: 429, title: 'Too many requests from there', retryAfterSeconds: 1 },
 
   client_certificate_required: { status: 401, title: 'A client certificate is required' },
   client_certificate_refused: { status: 401, title: 'The client certificate is not accepted' },
@@ -31,7 +31,7 @@ export const PROBLEMS = {
   addresses_refused: { status: 403, title: 'An advertised address is outside the allowed networks' },
   issuance_refused: { status: 403, title: 'Policy refuses this certificate' },
   issuance_lost: { status: 409, title: 'The issuance was resolved otherwise meanwhile' },
-  signer_unavailable: { status: 503, title: 'The signing key does not answer' },
+  signer_unavailable: { status: 503, title: 'The signing key does not answer', retryAfterSeconds: 5 },
   idempotency_key_reused: { status: 409, title: 'The idempotency key belongs to another request' },
 
   service_unknown: { status: 404, title: 'No such service' },
@@ -65,8 +65,27 @@ export const PROBLEMS = {
   cursor_invalid: { status: 400, title: 'The cursor is not one of ours' },
   authority_unknown: { status: 404, title: 'No such CA' },
   authority_exists: { status: 409, title: 'A CA of this name exists' },
+  key_unknown: { status: 404, title: 'No such key' },
+  key_in_use: { status: 409, title: 'The key is in use' },
+  hsm_unavailable: { status: 503, title: 'The HSM does not answer', retryAfterSeconds: 5 },
+  hsm_busy: { status: 503, title: 'The HSM has more to do than it can', retryAfterSeconds: 1 },
+  hsm_token_missing: { status: 503, title: 'The token is not in its slot', retryAfterSeconds: 30 },
+  hsm_token_ambiguous: { status: 503, title: 'Several tokens are like the one configured' },
+  hsm_module_unusable: { status: 503, title: 'The PKCS#11 module cannot be used', retryAfterSeconds: 30 },
+  hsm_pin_refused: { status: 503, title: 'The token refuses the PIN' },
+  hsm_pin_locked: { status: 503, title: 'The PIN of the token is locked' },
+  hsm_mechanism_missing: { status: 409, title: 'The token cannot make or use keys of this kind' },
+  hsm_attributes_refused: { status: 500, title: 'The token does not protect the key as it has to' },
+  hsm_key_refused: { status: 500, title: 'An object of the token is not the key it should be' },
   template_unknown: { status: 404, title: 'No such template' },
   validity_refused: { status: 400, title: 'The validity period is outside what the template allows' },
-} as const satisfies Record<string, { status: number; title: string }>
+} as const satisfies Record<string, Problem>
+
+export interface Problem {
+  readonly status: number
+  readonly title: string
+  /** Sent as Retry-After, where waiting alone may help. */
+  readonly retryAfterSeconds?: number
+}
 
 export type ProblemCode = keyof typeof PROBLEMS

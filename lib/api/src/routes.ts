@@ -21,6 +21,7 @@ import {
 import { CrlInfoList, CrlParams, CrlQuery, CrlRegenerate, CrlStatus, ShardsRequest } from './schemas/crl.ts'
 import { CLOSED } from './schemas/fields.ts'
 import { Health, OpenApiDocument } from './schemas/health.ts'
+import { GenerateKey, HsmStatus, KeyList, KeyParams, KeyQuery, KeySummary, PublicKeyPem } from './schemas/keys.ts'
 import {
   Accepted,
   IssuedIdentity,
@@ -82,6 +83,9 @@ export type Permission =
   | 'ca:read'
   | 'ca:create'
   | 'ca:revoke'
+  | 'key:read'
+  | 'key:generate'
+  | 'key:destroy'
   | 'cert:read'
   | 'cert:request'
   | 'cert:revoke'
@@ -217,6 +221,61 @@ export const ROUTES = {
     summary: 'The chain of a CA as PEM, root last',
     params: AuthorityParams,
     response: AuthorityChain,
+  },
+
+  hsmStatus: {
+    method: 'GET',
+    path: '/api/v1/hsm/status',
+    access: 'key:read',
+    tag: 'HSM',
+    summary: 'Whether the token answers, and where keys of each purpose are made',
+    response: HsmStatus,
+  },
+  hsmKeyList: {
+    method: 'GET',
+    path: '/api/v1/hsm/keys',
+    access: 'key:read',
+    tag: 'HSM',
+    summary: 'All keys: purpose, where held, what uses them',
+    query: KeyQuery,
+    response: KeyList,
+  },
+  hsmKeyShow: {
+    method: 'GET',
+    path: '/api/v1/hsm/keys/:key_label',
+    access: 'key:read',
+    tag: 'HSM',
+    summary: 'One key',
+    params: KeyParams,
+    response: KeySummary,
+  },
+  hsmKeyPublic: {
+    method: 'GET',
+    path: '/api/v1/hsm/keys/:key_label/public',
+    access: 'key:read',
+    tag: 'HSM',
+    summary: 'The public half of a key as PEM',
+    params: KeyParams,
+    response: PublicKeyPem,
+  },
+  hsmKeyGenerate: {
+    method: 'POST',
+    path: '/api/v1/hsm/keys/generate',
+    access: 'key:generate',
+    tag: 'HSM',
+    summary: 'Make a key for a purpose, where its keys are held',
+    body: GenerateKey,
+    response: KeySummary,
+    status: 201,
+  },
+  hsmKeyDelete: {
+    method: 'DELETE',
+    path: '/api/v1/hsm/keys/:key_label',
+    access: 'key:destroy',
+    tag: 'HSM',
+    summary: 'Destroy a key that nothing uses',
+    params: KeyParams,
+    response: NOTHING,
   },
 
   certRequest: {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { backoffMs } from '@vcc/runtime'
+import { backoffMs, RuntimeError } from '@vcc/runtime'
 import { KeyError, type KeyFailure } from '../error.ts'
 import { type Answer, type Operation, type Request, SIGNER_FAULTS, type TokenFacts } from './message.ts'
 import { type Entry, RequestQueue } from './request-queue.ts'
@@ -86,8 +86,9 @@ export class TokenConnection implements AsyncDisposable {
     this.#queue = new RequestQueue(options.queue)
   }
 
-  /** @throws {KeyError} when the token cannot be opened now; it is not tried again then */
+  /** @throws {KeyError} when the token cannot be opened now; what `readPin` throws. It is not tried again then. */
   static async open(options: Pkcs11Options, events: Pkcs11Events): Promise<TokenConnection> {
+    await options.readPin()
     const connection = new TokenConnection(options, events)
     await connection.#start()
     const failure = connection.#failure
@@ -158,7 +159,8 @@ export class TokenConnection implements AsyncDisposable {
       void child.gone.then((why) => this.#onGone(child, why))
       this.#pump()
     } catch (cause) {
-      const unknown = () => new KeyError('hsm_unavailable', 'the signer process cannot be started', { cause })
+      const why = cause instanceof RuntimeError ? ` (${cause.message})` : ''
+      const unknown = () => new KeyError('hsm_unavailable', `the signer process cannot be started${why}`, { cause })
       if (!this.#isClosed()) this.#openBreaker(cause instanceof KeyError ? cause : unknown())
     }
   }
