@@ -2,11 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { verifyJws } from '@vcc/mesh'
 import {
+  decodeForeignKey,
   decodePublicKey,
-  FOREIGN_KEYS,
+  type ForeignAlgorithm,
+  type ForeignKeyKind,
   type PublicKey,
-  type SignatureAlgorithmName,
-  verifySignature,
+  verifyForeignSignature,
   X509Error,
   type X509Failure,
 } from '@vcc/x509'
@@ -74,13 +75,16 @@ function didOf(verify: Verify | string, message: Uint8Array, signature: Uint8Arr
 
 /** What checks the signatures of a group, or why nothing of ours does. */
 function verifierOf(algorithm: string, group: Group): Verify | string {
-  const key = keyOf(group)
+  const spki = group.publicKeyDer ?? group.publicKeyAsn
+  if (spki === undefined) return 'the vector has no SubjectPublicKeyInfo'
+  const spkiDer = Uint8Array.fromHex(spki)
+  const key = keyOf(spkiDer)
   if (typeof key === 'string') return key
-  if (group.type === 'EcdsaP1363Verify') return jwsVerifier(key, group)
+  if (group.type === 'EcdsaP1363Verify') return jwsVerifier(decodePublicKey(spkiDer), group)
   const name = algorithmName(algorithm, group)
   if (name === undefined)
     return algorithm === 'RSASSA-PSS' ? OTHER_PSS : `${algorithm} with ${group.sha}: not used here`
-  return (message, signature) => verifySignature(name, key, message, signature)
+  return (message, signature) => verifyForeignSignature(name, key, message, signature)
 }
 
 /** Plain r and s are how JWS signs (RFC 7518 §3.4); signed state is checked by lib/mesh. */
@@ -98,11 +102,9 @@ function jwsVerifier(publicKey: PublicKey, { sha }: Group): Verify | string {
   return (signingInput, signature) => verifyJws({ ...jws, signingInput, signature }, publicKey)
 }
 
-function keyOf({ publicKeyDer, publicKeyAsn }: Group): PublicKey | string {
-  const spki = publicKeyDer ?? publicKeyAsn
-  if (spki === undefined) return 'the vector has no SubjectPublicKeyInfo'
+function keyOf(spkiDer: Uint8Array): PublicKey<ForeignKeyKind> | string {
   try {
-    return decodePublicKey(Uint8Array.fromHex(spki), FOREIGN_KEYS)
+    return decodeForeignKey(spkiDer)
   } catch (error) {
     if (error instanceof X509Error && NO_KEYS_OF_OURS.includes(error.code)) {
       return `a kind of key that is not used here (${error.code})`
@@ -111,7 +113,8 @@ function keyOf({ publicKeyDer, publicKeyAsn }: Group): PublicKey | string {
   }
 }
 
-function algorithmName(algorithm: string, { type, sha, mgf, mgfSha, sLen }: Group): SignatureAlgorithmName | undefined {
+function algorithmName(algorithm: string, { type, sha, mgf, mgfSha, sLen }: Group): ForeignAlgorithm | undefined {
+  if (type === 'EddsaVerify') return 'ed25519'
   const hash = HASHES[sha ?? '']
   if (hash === undefined) return undefined
   if (type === 'EcdsaVerify') return `ecdsa-${hash.name}`

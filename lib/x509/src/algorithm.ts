@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { constants, verify } from 'node:crypto'
 import { oid } from './der/oid.ts'
 import type { DerReader } from './der/reader.ts'
@@ -58,7 +59,7 @@ export function nodeSignatureOptions(algorithm: SignatureAlgorithmName): {
 /** False for a wrong signature and for a key that the algorithm cannot use. @throws {X509Error} `key_invalid`. */
 export function verifySignature(
   algorithm: SignatureAlgorithmName,
-  publicKey: PublicKey,
+  publicKey: { readonly kind: { readonly type: string }; readonly keyObject: KeyObject },
   data: Uint8Array,
   signature: Uint8Array,
 ): boolean {

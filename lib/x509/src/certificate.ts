@@ -1,5 +1,5 @@
 import type { SignatureAlgorithmName } from './algorithm.ts'
-import { algorithmOf, readAlgorithm } from './algorithm.ts'
+import { readAlgorithm } from './algorithm.ts'
 import type { Departure, OnDeparture } from './departure.ts'
 import { refuseDeparture } from './departure.ts'
 import type { DerReader } from './der/reader.ts'
@@ -22,11 +22,13 @@ import { readTime } from './der/time.ts'
 import { X509Error } from './errors.ts'
 import { NO_EXTENSIONS, readExtensions } from './extension/decode.ts'
 import type { Extensions } from './extension/model.ts'
+import type { ForeignAlgorithm, ForeignKeyKind } from './foreign-key.ts'
+import { foreignAlgorithmOf, readForeignKey } from './foreign-key.ts'
 import type { Name } from './name.ts'
 import { readName, sameName } from './name.ts'
 import { samePreparedName } from './name-comparison.ts'
-import type { KeyRules, PublicKey } from './public-key.ts'
-import { FOREIGN_KEYS, OUR_KEYS, readPublicKey } from './public-key.ts'
+import type { KeyKind, PublicKey } from './public-key.ts'
+import { readPublicKey } from './public-key.ts'
 
 /** Largest certificate that is read, in octets. */
 export const MAX_CERTIFICATE_OCTETS = 16_384
@@ -34,11 +36,11 @@ export const MAX_CERTIFICATE_OCTETS = 16_384
 /** Largest certificate of others that is read, in octets. */
 const MAX_FOREIGN_OCTETS = 65_536
 
-/** An algorithm of ours, or one that never verifies; the latter may stand on a trust anchor, which needs no signature. */
-export type AnyAlgorithm = SignatureAlgorithmName | 'unsupported'
+/** An algorithm that verifies, or one that never does; the latter may stand on a trust anchor, which needs no signature. */
+export type AnyAlgorithm = ForeignAlgorithm | 'unsupported'
 
 /** What a TBSCertificate says. `signatureAlgorithm` is the field inside it. */
-export interface TbsCertificate<A extends AnyAlgorithm = SignatureAlgorithmName> {
+export interface TbsCertificate<A = SignatureAlgorithmName, K = KeyKind> {
   /** Lower-case hex of the magnitude: two digits per octet, no separators, no sign octet. See `serialText`. */
   readonly serialHex: string
   readonly signatureAlgorithm: A
@@ -46,20 +48,20 @@ export interface TbsCertificate<A extends AnyAlgorithm = SignatureAlgorithmName>
   readonly subject: Name
   readonly notBefore: Date
   readonly notAfter: Date
-  readonly publicKey: PublicKey
+  readonly publicKey: PublicKey<K>
   readonly extensions: Extensions
   readonly isSelfIssued: boolean
 }
 
 /** A certificate as it was decoded. Nothing about it is verified: see `validateChain`. */
-export interface Certificate<A extends AnyAlgorithm = SignatureAlgorithmName> extends TbsCertificate<A> {
+export interface Certificate<A = SignatureAlgorithmName, K = KeyKind> extends TbsCertificate<A, K> {
   readonly der: Uint8Array
   readonly tbsDer: Uint8Array
   readonly signature: Uint8Array
 }
 
 /** A certificate that others issued. What it may depart from is said by a path profile: see `findPath`. */
-export interface ForeignCertificate extends Certificate<AnyAlgorithm> {
+export interface ForeignCertificate extends Certificate<AnyAlgorithm, ForeignKeyKind> {
   readonly departures: ReadonlySet<Departure>
 }
 
@@ -77,16 +79,16 @@ export function decodeCertificate(der: Uint8Array): Certificate {
 }
 
 /**
- * Decodes a certificate that others issued, of at most 64 KiB: DER as strictly, but RSA keys from 2048 bits on, signature
+ * Decodes a certificate that others issued, of at most 64 KiB: DER as strictly, but keys as `decodeForeignKey`, signature
  * algorithms that cannot be verified, and departures from the profile of RFC 5280 §4.1 are taken down and not refused.
  *
  * @throws {X509Error} as `decodeCertificate` does.
  */
 export function decodeForeignCertificate(der: Uint8Array): ForeignCertificate {
   const departures = new Set<Departure>()
-  const form: Form<AnyAlgorithm> = {
-    readAlgorithm: (reader) => algorithmOf(readRaw(reader)),
-    keys: FOREIGN_KEYS,
+  const form: Form<AnyAlgorithm, ForeignKeyKind> = {
+    readAlgorithm: (reader) => foreignAlgorithmOf(readRaw(reader)),
+    readKey: readForeignKey,
     isSelfIssued: samePreparedName,
     onDeparture: (code) => departures.add(code),
   }
@@ -113,21 +115,21 @@ export function peekNames(der: Uint8Array): { issuer: Name; subject: Name } {
 }
 
 /** What differs between reading our own certificates and foreign ones. */
-interface Form<A extends AnyAlgorithm> {
+interface Form<A, K> {
   readonly readAlgorithm: (reader: DerReader) => A
-  readonly keys: KeyRules
+  readonly readKey: (reader: DerReader) => PublicKey<K>
   readonly isSelfIssued: (issuer: Name, subject: Name) => boolean
   readonly onDeparture: OnDeparture
 }
 
-const OURS: Form<SignatureAlgorithmName> = {
+const OURS: Form<SignatureAlgorithmName, KeyKind> = {
   readAlgorithm,
-  keys: OUR_KEYS,
+  readKey: readPublicKey,
   isSelfIssued: sameName,
   onDeparture: refuseDeparture,
 }
 
-function readCertificate<A extends AnyAlgorithm>(outer: DerReader, form: Form<A>): Certificate<A> {
+function readCertificate<A, K>(outer: DerReader, form: Form<A, K>): Certificate<A, K> {
   const certificate = readSequence(outer)
   const { value, raw: tbsDer } = withRaw(certificate, (reader) => readTbs(reader, form))
   const { algorithmDer, ...tbs } = value
@@ -143,10 +145,10 @@ function readCertificate<A extends AnyAlgorithm>(outer: DerReader, form: Form<A>
   return { der: outer.bytes, tbsDer, signature, ...tbs }
 }
 
-function readTbs<A extends AnyAlgorithm>(
+function readTbs<A, K>(
   reader: DerReader,
-  { onDeparture, keys, ...form }: Form<A>,
-): TbsCertificate<A> & { algorithmDer: Uint8Array } {
+  { onDeparture, ...form }: Form<A, K>,
+): TbsCertificate<A, K> & { algorithmDer: Uint8Array } {
   const tbs = readSequence(reader)
   readVersion(tbs)
   const serialHex = readSerial(tbs, onDeparture)
@@ -160,7 +162,7 @@ function readTbs<A extends AnyAlgorithm>(
   expectEnd(validity)
   if (notAfter < notBefore) throw new X509Error('certificate_validity_inverted', 'notAfter is before notBefore')
   const subject = readName(tbs)
-  const publicKey = readPublicKey(tbs, keys)
+  const publicKey = form.readKey(tbs)
   for (const tag of [contextPrimitive(1), contextPrimitive(2)]) {
     if (peekTag(tbs) !== tag) continue
     // "CAs conforming to this profile MUST NOT generate certificates with unique identifiers": RFC 5280 §4.1.2.8

@@ -33,6 +33,8 @@ export type {
   PolicyInformation,
   RawExtension,
 } from './extension/model.ts'
+export type { ForeignAlgorithm, ForeignKeyKind } from './foreign-key.ts'
+export { decodeForeignKey, verifyForeignSignature } from './foreign-key.ts'
 export type { GeneralName, GeneralNameType } from './general-name.ts'
 export { uriIdentityOf } from './identity.ts'
 export { LINT_RULES, lintTbs } from './lint/lint.ts'
@@ -71,5 +73,5 @@ export { extKeyUsageOid, PROFILES } from './profile/table.ts'
 export type { Issuer, MeshNameConstraints, Tbs, TbsInput } from './profile/tbs.ts'
 export { assembleCertificate, buildTbs, issuerOf, meshNameConstraints } from './profile/tbs.ts'
 export type { KeyKind, PublicKey } from './public-key.ts'
-export { decodePublicKey, FOREIGN_KEYS, publicKeyOf } from './public-key.ts'
+export { decodePublicKey, publicKeyOf } from './public-key.ts'
 export type { RevocationReason } from './revocation-reason.ts'

@@ -24,10 +24,10 @@ export type KeyKind =
   | { readonly type: 'rsa'; readonly bits: number }
 
 /** A key that passed the checks of `decodePublicKey`. The derived members are computed when first asked for. */
-export interface PublicKey {
+export interface PublicKey<K = KeyKind> {
   readonly spkiDer: Uint8Array
   readonly spkiSha256Hex: string
-  readonly kind: KeyKind
+  readonly kind: K
   readonly keyObject: KeyObject
   /** Content of the BIT STRING without its count of unused bits: what key identifiers and CertIDs are hashed over. */
   readonly keyBits: Uint8Array
@@ -44,34 +44,38 @@ export interface KeyRules {
   readonly isExponentFixed: boolean
 }
 
-export const OUR_KEYS: KeyRules = { minRsaBits: 3072, rsaBitsStep: 8, isExponentFixed: true }
-
-/** Keys that are only verified with, in certificates that others issued: BR §6.1.5 and §6.1.6 but for the step. */
-export const FOREIGN_KEYS: KeyRules = { minRsaBits: 2048, rsaBitsStep: 1, isExponentFixed: false }
+const OUR_KEYS: KeyRules = { minRsaBits: 3072, rsaBitsStep: 8, isExponentFixed: true }
 
 /**
  * Decodes one SubjectPublicKeyInfo, at most 2 KiB, and checks the key: a point in uncompressed form on P-256, P-384 or
- * P-521; or RSA as `rules` say, with at most 8192 bits and a modulus that is not known to be weak.
+ * P-521; or RSA with 3072 to 8192 bits in steps of eight, e = 65537 and a modulus that is not known to be weak.
  *
  * Does **not** ask whether a key is blocked or already used.
  *
- * @param rules `OUR_KEYS` when absent: RSA with 3072 bits or more in steps of eight, e = 65537.
  * @throws {X509Error} key_* and der_* codes.
  */
-export function decodePublicKey(spkiDer: Uint8Array, rules: KeyRules = OUR_KEYS): PublicKey {
+export function decodePublicKey(spkiDer: Uint8Array): PublicKey {
   const reader = openDer(spkiDer, 2048)
-  const key = readPublicKey(reader, rules)
+  const key = readPublicKey(reader)
   expectEnd(reader)
   return key
 }
 
-export function readPublicKey(reader: DerReader, rules: KeyRules = OUR_KEYS): PublicKey {
+export function readPublicKey(reader: DerReader): PublicKey {
+  return readKeyInfo(reader, (algorithm, bits) => keyKind(algorithm, bits, OUR_KEYS))
+}
+
+/** Reads a SubjectPublicKeyInfo whose kind `kindOf` tells from AlgorithmIdentifier and key bits, or refuses. */
+export function readKeyInfo<K>(
+  reader: DerReader,
+  kindOf: (algorithm: Uint8Array, bits: Uint8Array) => K,
+): PublicKey<K> {
   const { value, raw } = withRaw(reader, (outer) => {
     const info = readSequence(outer)
     const algorithm = readRaw(info)
     const bits = readBitStringOctets(info)
     expectEnd(info)
-    return { kind: keyKind(algorithm, bits, rules), bits }
+    return { kind: kindOf(algorithm, bits), bits }
   })
   return lazyKey(raw, value.bits, value.kind)
 }
@@ -82,7 +86,7 @@ export function publicKeyOf(key: KeyObject): PublicKey {
   return decodePublicKey(half.export({ type: 'spki', format: 'der' }))
 }
 
-function lazyKey(spkiDer: Uint8Array, bits: Uint8Array, kind: KeyKind): PublicKey {
+function lazyKey<K>(spkiDer: Uint8Array, bits: Uint8Array, kind: K): PublicKey<K> {
   let keyObject: KeyObject | undefined
   let spkiSha256Hex: string | undefined
   let subjectKeyId: Uint8Array | undefined
@@ -113,7 +117,8 @@ function importKey(spkiDer: Uint8Array): KeyObject {
   }
 }
 
-function keyKind(algorithm: Uint8Array, bits: Uint8Array, rules: KeyRules): KeyKind {
+/** The kind of a key that we use ourselves. */
+export function keyKind(algorithm: Uint8Array, bits: Uint8Array, rules: KeyRules): KeyKind {
   for (const curve of CURVES) {
     if (!sameBytes(algorithm, curve.algorithmDer)) continue
     checkPoint(bits, curve)
@@ -128,7 +133,8 @@ function keyKind(algorithm: Uint8Array, bits: Uint8Array, rules: KeyRules): KeyK
   throw new X509Error('key_algorithm_refused', 'the key is neither ECDSA nor RSA')
 }
 
-function rsaBits(bits: Uint8Array, rules: KeyRules): number {
+/** The size of an RSAPublicKey that keeps to the rules. */
+export function rsaBits(bits: Uint8Array, rules: KeyRules): number {
   const reader = viewDer(bits)
   const key = readSequence(reader)
   const modulus = readInteger(key)

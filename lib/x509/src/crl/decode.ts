@@ -1,4 +1,3 @@
-import { algorithmOf } from '../algorithm.ts'
 import { serialText } from '../certificate.ts'
 import type { DerReader } from '../der/reader.ts'
 import {
@@ -23,6 +22,7 @@ import { X509Error } from '../errors.ts'
 import { readRawExtensions } from '../extension/decode.ts'
 import type { RawExtension } from '../extension/model.ts'
 import { readAddressableName } from '../extension/status.ts'
+import { foreignAlgorithmOf } from '../foreign-key.ts'
 import type { GeneralName } from '../general-name.ts'
 import type { Name } from '../name.ts'
 import { readName } from '../name.ts'
@@ -98,7 +98,7 @@ function readTbs(reader: DerReader): Tbs {
   if (!isDelta && revoked.some(({ reason }) => reason === 'removeFromCRL')) {
     throw new X509Error('extension_invalid', 'a complete CRL takes a certificate off')
   }
-  const signatureAlgorithm = algorithmOf(algorithmDer)
+  const signatureAlgorithm = foreignAlgorithmOf(algorithmDer)
   return { algorithmDer, signatureAlgorithm, issuer, thisUpdate, nextUpdate, revoked, extensions }
 }
 

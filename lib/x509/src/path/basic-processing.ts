@@ -1,6 +1,6 @@
-import { verifySignature } from '../algorithm.ts'
 import { X509Error } from '../errors.ts'
 import type { KeyUsage } from '../extension/model.ts'
+import { verifyForeignSignature } from '../foreign-key.ts'
 import type { Budget } from './budget.ts'
 import type { ConstraintForms } from './name-constraints.ts'
 import { checkNames } from './name-constraints.ts'
@@ -23,7 +23,7 @@ export function isSignedBy(
   if (algorithm === 'unsupported') {
     throw new X509Error('algorithm_unsupported', 'the signature algorithm is not one we accept')
   }
-  return verifySignature(algorithm, issuer.publicKey, tbsDer, signature)
+  return verifyForeignSignature(algorithm, issuer.publicKey, tbsDer, signature)
 }
 
 export function checkSignature(certificate: PathCertificate, issuer: PathCertificate): void {

@@ -7,7 +7,7 @@ import * as extension from '../extension/encode.ts'
 import { encodeGeneralName, type GeneralName } from '../general-name.ts'
 import { encodeName } from '../name.ts'
 import { OID } from '../oid.ts'
-import { decodePublicKey, FOREIGN_KEYS } from '../public-key.ts'
+import { pssSpki } from '../testing/edit.ts'
 import { dnsNames, type Foreign, foreignCa, foreignLeaf } from '../testing/foreign.ts'
 import { AT, type Slots, type TestKey, testKey } from '../testing/mint.ts'
 import { hex, refusalOf } from '../testing/refusal.ts'
@@ -337,20 +337,37 @@ const CASES: readonly Case[] = [
   // Keys
   {
     name: 'an RSA key of 2048 bits',
-    leaf: foreignLeaf({ issuer: root, key: foreignKey(2048) }),
+    leaf: foreignLeaf({ issuer: root, key: foreignKey(rsaSpki(2048)) }),
     refused: ['-', '-', '-'],
   },
   {
     name: 'an RSA key of 2050 bits',
-    leaf: foreignLeaf({ issuer: root, key: foreignKey(2050) }),
+    leaf: foreignLeaf({ issuer: root, key: foreignKey(rsaSpki(2050)) }),
     refused: webpki('key_rsa_size'),
+  },
+  {
+    name: 'an Ed25519 key',
+    leaf: foreignLeaf({
+      issuer: root,
+      key: foreignKey(generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'der' })),
+    }),
+    refused: webpki('key_algorithm_refused'),
+  },
+  {
+    name: 'an RSA key for PSS alone',
+    leaf: foreignLeaf({ issuer: root, key: foreignKey(pssSpki(rsaSpki(2048))) }),
+    refused: webpki('key_algorithm_refused'),
   },
 ]
 
-/** A key that none of ours may be, so that `testKey` does not take it. It signs nothing here. */
-function foreignKey(modulusLength: number): TestKey {
-  const { publicKey } = generateKeyPairSync('rsa', { modulusLength })
-  return { ...testKey(), publicKey: decodePublicKey(publicKey.export({ type: 'spki', format: 'der' }), FOREIGN_KEYS) }
+/** A key that `testKey` does not take. It signs nothing here. */
+function foreignKey(spkiDer: Uint8Array): TestKey {
+  const ours = testKey()
+  return { ...ours, publicKey: { ...ours.publicKey, spkiDer } }
+}
+
+function rsaSpki(modulusLength: number): Uint8Array {
+  return generateKeyPairSync('rsa', { modulusLength }).publicKey.export({ type: 'spki', format: 'der' })
 }
 
 const isForeign = (item: Slots | Foreign | undefined): item is Foreign =>

@@ -2,6 +2,7 @@ import { verifySignature } from '../algorithm.ts'
 import type { AnyAlgorithm, Certificate } from '../certificate.ts'
 import { sameBytes } from '../der/reader.ts'
 import { X509Error } from '../errors.ts'
+import type { ForeignKeyKind } from '../foreign-key.ts'
 import { sameName } from '../name.ts'
 
 /** Leaf, the CAs above it in order, and the anchor above those. Names chain; nothing else is checked. */
@@ -12,7 +13,7 @@ export interface Path<C = Certificate> {
 }
 
 /** One of ours or a foreign one. */
-export type PathCertificate = Certificate<AnyAlgorithm>
+export type PathCertificate = Certificate<AnyAlgorithm, ForeignKeyKind>
 export type AnyPath = Path<PathCertificate>
 
 /**

@@ -13,6 +13,7 @@ export const WEBPKI_RULES: readonly CertificateRule[] = [
   { code: 'leaf_is_a_ca', check: checkLeafIsNoCa },
   { code: 'leaf_key_usage', check: checkLeafKeyUsage },
   { code: 'key_identifier_form', check: checkKeyIdentifierForm },
+  { code: 'key_algorithm_refused', check: checkKeyKind },
   { code: 'key_rsa_size', check: checkRsaSize },
   { code: 'subject_alt_name_missing', check: checkNames },
   { code: 'common_name_foreign', check: checkCommonName },
@@ -52,6 +53,12 @@ function checkKeyIdentifierForm({ position, certificate }: RuleFacts): string | 
     return 'an authorityKeyIdentifier is not a key identifier alone'
   if (position !== 'anchor' || !certificate.isSelfIssued || subjectKeyId === undefined) return undefined
   return sameBytes(found.keyId, subjectKeyId) ? undefined : 'a root says that another key issued it'
+}
+
+/** rsaEncryption and three curves, "MUST": BR §7.1.3.1 */
+function checkKeyKind({ certificate: { publicKey } }: RuleFacts): string | undefined {
+  const { type } = publicKey.kind
+  return type === 'rsa' || type === 'ec' ? undefined : `a key of the kind ${type}`
 }
 
 /** "the modulus size, in bits, is evenly divisible by 8": BR §6.1.5 */
