@@ -1,10 +1,6 @@
-import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { testSigner } from '@vcc/testkit'
-import { buildCsr } from '@vcc/x509'
+import { join } from 'node:path'
 import t from 'tap'
-import { Agent, request } from 'undici'
 import { joinAgent } from '../harness/agent.ts'
 import { succeeded } from '../harness/control.ts'
 import { startMesh } from '../harness/mesh.ts'
@@ -46,8 +42,6 @@ async function newToken(service: string, name: string, ...more: string[]): Promi
   succeeded(await control.pki('tokens', 'create', service, '--output', file, ...more))
   return file
 }
-
-const pendingKeyOf = (config: string) => join(dirname(config), 'state', 'pending-key.pem')
 
 const joinWith = (config: string, tokenFile: string, fingerprint = control.fingerprint) =>
   run(NODE, [VCC_AGENT, 'join', '--config', config, '--fingerprint', fingerprint, '--token-file', tokenFile])
@@ -101,36 +95,6 @@ await t.test('past the caller’s agent, the callee’s refuses by itself', asyn
   t.match(curl.stdout, /403$/)
   const nobody = await run('curl', ['-sk', `https://127.0.0.1:${argus.inboundPort}/`, '-w', '%{http_code}'])
   t.match(nobody.stdout, /certificate_missing/)
-})
-
-await t.test('fifty keys race for one token: exactly one wins', async (t) => {
-  const tokenFile = await newToken('argus', 'race')
-  const token = (await readFile(tokenFile, 'utf8')).trim()
-  // Ten agents, and forty clients that say at the same moment what an agent says.
-  const configs = await Promise.all(Array.from({ length: 10 }, (_, index) => newcomer(`race-${index}`)))
-  const csrs = await Promise.all(Array.from({ length: 40 }, async () => buildCsr(testSigner('api'))))
-  const dispatcher = new Agent({ connections: 40, connect: { rejectUnauthorized: false } })
-  const ask = async (csr: Uint8Array) => {
-    const body = { token, csr: Buffer.from(csr).toString('base64'), stateFormats: [1], version: '0.1.0' }
-    const answer = await request(`https://127.0.0.1:${control.ports.agents}/api/v1/mesh/join`, {
-      dispatcher,
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
-    const { code } = (await answer.body.json()) as { code?: string }
-    return { won: answer.statusCode === 201, why: code ?? '' }
-  }
-  const agents = configs.map(async (config) => {
-    const { code, stderr } = await joinWith(config, tokenFile)
-    return { won: code === 0, why: stderr }
-  })
-  // The clients would be first by a second otherwise: they begin when the first agent has the root and makes its key.
-  await eventually('the agents are under way', () => configs.some((config) => existsSync(pendingKeyOf(config))))
-  const outcomes = await Promise.all([...csrs.map(ask), ...agents])
-  await dispatcher.close()
-  t.equal(outcomes.filter((one) => one.won).length, 1, 'one joined')
-  t.equal(outcomes.filter((one) => one.why.includes('token_bound')).length, 49, 'the others are told why')
 })
 
 await t.test('the same key may repeat a join that was cut short, and gets the same certificate', async (t) => {

@@ -164,7 +164,7 @@ const cases: readonly Case[] = [
   },
 ]
 
-await t.test('a certificate of the mesh is welcome at the inbound port', async (t) => {
+await t.test('gate-15 a certificate of the mesh is welcome at the inbound port', async (t) => {
   const greeting = await eventually('covina has its state', async () => {
     const one = await greet(covina.inboundPort, outsider)
     return one.said === 'OK' ? one : undefined
@@ -172,7 +172,7 @@ await t.test('a certificate of the mesh is welcome at the inbound port', async (
   t.equal(greeting.protocol, 'TLSv1.3')
 })
 
-await t.test('forged peers are refused at the inbound port, each with its own reason', async (t) => {
+await t.test('gate-15 forged peers are refused at the inbound port, each with its own reason', async (t) => {
   for (const { name, shown, code, rule = 'identity' } of cases) {
     const count = async () =>
       metric(await covina.metrics(), 'vcc_agent_handshakes_total', { direction: 'inbound', result: code })
@@ -187,7 +187,7 @@ await t.test('forged peers are refused at the inbound port, each with its own re
   }
 })
 
-await t.test('a good certificate without an edge is refused by the matrix', async (t) => {
+await t.test('gate-15 a good certificate without an edge is refused by the matrix', async (t) => {
   const veritas = await services.leaf({
     commonName: testInstance(),
     uris: [`${SPIFFE}/veritas`],
@@ -264,7 +264,7 @@ const impostors: readonly {
 ]
 
 await t.test(
-  'impostors at the place of covina get nothing of the caller’s, each refused with its own reason',
+  'gate-15 impostors at the place of covina get nothing of the caller’s, each refused with its own reason',
   async (t) => {
     await covina.process().stop()
     for (const { name, shown, tls, code } of impostors) {
