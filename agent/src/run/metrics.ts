@@ -51,7 +51,11 @@ export const AGENT_METRICS = {
     labels: { kind: ['fleet', 'agent'] },
   },
   vcc_agent_state_enforce_until_timestamp_seconds: { type: 'gauge', help: 'Past it no call is let through' },
-  vcc_agent_state_refused_total: { type: 'counter', help: 'Signed state refused, by code', labels: { code: 'open' } },
+  vcc_agent_state_refused_total: {
+    type: 'counter',
+    help: 'Signed state refused, or not put in force, by code',
+    labels: { code: 'open' },
+  },
   vcc_agent_clock_offset_seconds: {
     type: 'gauge',
     help: 'Own clock minus the one of the control plane, at the last pull',

@@ -28,6 +28,7 @@ import { lockFolder } from '../state/folder-lock.ts'
 import { StateKeeper } from '../state/keeper.ts'
 import { puller } from '../state/puller.ts'
 import { bypassPossible, readStatus } from '../status/read.ts'
+import type { StateAlarm } from '../status/state-in-force.ts'
 import { AGENT_VERSION } from '../version.ts'
 import { accessLog } from './access.ts'
 import { agentEvents } from './events.ts'
@@ -69,6 +70,7 @@ async function serve(
   let hasServed = false
   let isDraining = false
   let lastClockBehind = false
+  let lastAlarm: StateAlarm | undefined
   const ending = new AbortController()
   const fatal = Promise.withResolvers<never>()
   fatal.promise.catch(() => {}) // looked at in the end
@@ -114,8 +116,10 @@ async function serve(
     onGap: () => pullSoon(),
     onRefused: ({ what, code, isAlarm }, error) => {
       metrics.vcc_agent_state_refused_total.add({ code })
-      if (isAlarm) events.state_refused({ what, code }, error)
-      else events.state_passed_over({ what, code })
+      if (isAlarm) {
+        lastAlarm = { code, at: now() }
+        events.state_refused({ what, code }, error)
+      } else events.state_passed_over({ what, code })
     },
     now,
   })
@@ -160,7 +164,12 @@ async function serve(
     identity: () => identity,
     dataPlane,
     uplink: () => uplink,
-    events,
+    events: {
+      state_not_applied: ({ code }, error) => {
+        metrics.vcc_agent_state_refused_total.add({ code })
+        events.state_not_applied({ code }, error)
+      },
+    },
     onFatal: fatal.reject,
   })
 
@@ -323,6 +332,7 @@ async function serve(
           snapshot: () => force.current()?.snapshot,
           documents: () => force.current()?.parts,
           refused: force.refused,
+          lastAlarm: () => lastAlarm,
           offsetSeconds: pulls.offsetSeconds,
           api,
           broker,

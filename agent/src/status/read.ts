@@ -19,7 +19,14 @@ import type { Snapshot } from '../proxy/snapshot.ts'
 import type { StateKeeper } from '../state/keeper.ts'
 import { AGENT_VERSION } from '../version.ts'
 import { outageWords } from './outage.ts'
-import { type Documents, type RefusedDocument, refusedWarnings, stateInForce } from './state-in-force.ts'
+import {
+  alarmWarnings,
+  type Documents,
+  type RefusedDocument,
+  refusedWarnings,
+  type StateAlarm,
+  stateInForce,
+} from './state-in-force.ts'
 import type { AgentStatus } from './status.ts'
 
 export interface StatusDeps {
@@ -32,6 +39,7 @@ export interface StatusDeps {
   /** What the snapshot was made of. */
   readonly documents: () => Documents | undefined
   readonly refused: () => readonly RefusedDocument[]
+  readonly lastAlarm: () => StateAlarm | undefined
   readonly offsetSeconds: () => number | undefined
   readonly api: ApiLink
   readonly broker: BrokerLink
@@ -51,7 +59,7 @@ export function readStatus(deps: StatusDeps): AgentStatus {
   const state = stateInForce(documents, { now: deps.now(), floor: keeper.floor })
   const refused = refusedWarnings(documents, deps.refused())
   const clock = keeper.clock()
-  const warnings = [...refused, ...warningsOf(deps, notReady, state)]
+  const warnings = [...refused, ...alarmWarnings(deps.lastAlarm(), deps.now()), ...warningsOf(deps, notReady, state)]
   return {
     healthy:
       notReady.length === 0 &&

@@ -1,6 +1,6 @@
 import type { HeldAgent, HeldFleet } from '@vcc/mesh'
 import { expect, test } from 'vitest'
-import { refusedWarnings, stateInForce } from './state-in-force.ts'
+import { alarmWarnings, refusedWarnings, stateInForce } from './state-in-force.ts'
 
 const at = (minutes: number) => new Date(Date.UTC(2026, 10, 23, 12, minutes))
 const common = { epoch: 1, issuedAt: at(0), acceptUntil: at(10) }
@@ -48,4 +48,13 @@ test('a document that cannot be put in force is told, with what is instead', () 
     'the agent document 1.8 cannot be put in force (compiled_format_unknown); nothing is instead',
   ])
   expect(refusedWarnings({ fleet, agent }, [])).toEqual([])
+})
+
+test('tampering is told for an hour', () => {
+  const alarm = { code: 'state_foreign', at: at(0) }
+  expect(alarmWarnings(alarm, at(60))).toEqual([
+    'signed state was refused (state_foreign) at 2026-11-23T12:00:00Z: something between tampers with it',
+  ])
+  expect(alarmWarnings(alarm, at(61))).toEqual([])
+  expect(alarmWarnings(undefined, at(0))).toEqual([])
 })

@@ -43,6 +43,20 @@ export function refusedWarnings(documents: Documents | undefined, refused: reado
   })
 }
 
+/** Signed state that was refused in a way that no accident explains. */
+export interface StateAlarm {
+  readonly code: string
+  readonly at: Date
+}
+
+/** For an hour: long enough for whoever is called by it, and no longer than it says something of the present. */
+export function alarmWarnings(alarm: StateAlarm | undefined, now: Date): string[] {
+  if (alarm === undefined || now.getTime() - alarm.at.getTime() > ALARM_MS) return []
+  return [`signed state was refused (${alarm.code}) at ${isoSeconds(alarm.at)}: something between tampers with it`]
+}
+
+const ALARM_MS = 3_600_000
+
 function nameOf({ epoch, generation }: HeldFleet | HeldAgent): string {
   return `${epoch}.${generation}`
 }
