@@ -40,6 +40,8 @@ export interface AgentConnection {
   readonly socket: TLSSocket
   /** As in a greeting; `closed` for whoever got nothing, in time or at all. */
   readonly said: string
+  /** What the other side gave for a resumption later. */
+  readonly tickets: readonly Buffer[]
   readonly isOver: () => boolean
   /** Settles when the connection is closed, whoever did it. */
   readonly over: Promise<void>
@@ -54,6 +56,8 @@ export async function openAsAgent(
   const socket = dialAsAgent(port, shown, options)
   let bytes = Buffer.alloc(0)
   let isOver = false
+  const tickets: Buffer[] = []
+  socket.on('session', (ticket: Buffer) => tickets.push(ticket))
   const over = new Promise<void>((resolve) => socket.once('close', () => resolve()))
   socket.on('error', () => {}) // an end by reset is an end
   socket.once('close', () => (isOver = true))
@@ -68,7 +72,7 @@ export async function openAsAgent(
   clearTimeout(deadline)
   socket.off('data', read)
   socket.resume()
-  return { socket, said: decode(bytes).said, isOver: () => isOver, over }
+  return { socket, said: decode(bytes).said, tickets, isOver: () => isOver, over }
 }
 
 /** node:tls passes the address on to node:net, and does not say so in its type. */
@@ -104,16 +108,22 @@ function decode(bytes: Buffer): Omit<Greeting, 'protocol'> {
 export interface Impostor extends AsyncDisposable {
   /** Everything that clients wrote after the handshake. */
   readonly heard: () => Buffer
+  /** For each handshake, whether a session was resumed. */
+  readonly resumed: () => readonly boolean[]
 }
 
-/** Stands where an agent's inbound port was, with whatever certificate, and says `first` to whoever shakes hands. */
-export async function startImpostor(
-  port: number,
-  shown: Shown,
-  options: TlsOptions & { readonly first?: Uint8Array } = {},
-): Promise<Impostor> {
-  const { first, ...tls } = options
+export interface ImpostorOptions extends TlsOptions {
+  /** What it says to whoever shakes hands. */
+  readonly first?: Uint8Array
+  /** What it says whenever it hears something. */
+  readonly answer?: Uint8Array
+}
+
+/** Stands where an agent's inbound port was, with whatever certificate. Gives out tickets, as Node does by itself. */
+export async function startImpostor(port: number, shown: Shown, options: ImpostorOptions = {}): Promise<Impostor> {
+  const { first, answer, ...tls } = options
   const sockets = new Set<TLSSocket>()
+  const resumed: boolean[] = []
   let heard = Buffer.alloc(0)
   const server = createServer({
     key: shown.keyPem,
@@ -127,13 +137,18 @@ export async function startImpostor(
     sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
-    socket.on('data', (chunk: Buffer) => (heard = Buffer.concat([heard, chunk])))
+    resumed.push(socket.isSessionReused())
+    socket.on('data', (chunk: Buffer) => {
+      heard = Buffer.concat([heard, chunk])
+      if (answer !== undefined) socket.write(answer)
+    })
     if (first !== undefined) socket.write(first)
   })
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve))
   return {
     heard: () => heard,
+    resumed: () => resumed,
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve))
       for (const socket of sockets) socket.destroy()

@@ -141,7 +141,7 @@ await t.test('the control plane is killed meanwhile and comes back', async (t) =
   t.equal(verdict.code, 0, verdict.stderr)
 })
 
-await t.test('state on the disk that is not good is refused by its code and fetched anew', async (t) => {
+await t.test('gate-09 state on the disk that is not good is refused by its code and fetched anew', async (t) => {
   const file = (name: string) => join(argus.stateFolder, name)
   const good = { fleet: await readFile(file('fleet.json'), 'utf8'), agent: await readFile(file('agent.json'), 'utf8') }
   const foreign = await readFile(join(covina.stateFolder, 'agent.json'), 'utf8')
