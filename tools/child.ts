@@ -4,6 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface ChildOptions {
   readonly cwd?: string
+  /** Added to what this process has. */
+  readonly env?: Readonly<Record<string, string>>
   readonly deadlineMs: number
   readonly signal: AbortSignal
   /** Gets everything the child writes; without it the child writes where this process writes. */
@@ -30,6 +32,7 @@ export async function runChild(command: string, args: readonly string[], options
 
   const child = spawn(command, args, {
     cwd: options.cwd,
+    env: { ...process.env, ...options.env },
     detached: true,
     stdio: ['ignore', onOutput || onStdout ? 'pipe' : 'inherit', onOutput ? 'pipe' : 'inherit'],
   })

@@ -4,6 +4,7 @@
  * The last line is the total of all runners, alone, also after a failure or Ctrl-C. Counts come from the runners'
  * machine-readable reports. `ONLY=NAME` runs one of `RUNNERS`.
  */
+import { globSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,7 +19,9 @@ const RUNNERS = {
   check: runChecks,
   unit: runUnitTests,
   conformance: (signal) => runReporting('e2e/conformance/main.ts', CONFORMANCE_DEADLINE_MS, signal),
-  e2e: runSystemTests,
+  e2e: (signal) => runSystemTests([], {}, signal),
+  // The suite of the mesh once more, on a broker that is not ours.
+  'mesh-mosquitto': (signal) => runSystemTests(meshSuite(), { VCC_E2E_BROKER: 'mosquitto' }, signal),
   interop: (signal) => runReporting('e2e/interop/main.ts', INTEROP_DEADLINE_MS, signal),
 } as const satisfies Record<string, (signal: AbortSignal) => Promise<Counts>>
 
@@ -40,10 +43,18 @@ async function runUnitTests(signal: AbortSignal): Promise<Counts> {
   }
 }
 
-async function runSystemTests(signal: AbortSignal): Promise<Counts> {
+const meshSuite = (): string[] => globSync('mesh/*.tap.ts', { cwd: 'e2e' }).toSorted()
+
+/** All files without a list of them. */
+async function runSystemTests(
+  files: readonly string[],
+  env: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<Counts> {
   const counter = tapCounter()
-  const result = await runChild('tap', ['--reporter=tap'], {
+  const result = await runChild('tap', ['--reporter=tap', ...files], {
     cwd: 'e2e',
+    env,
     deadlineMs: E2E_DEADLINE_MS,
     signal,
     onStdout: (text) => {
