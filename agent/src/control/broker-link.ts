@@ -1,10 +1,17 @@
-import { brokerAddress, clientContext, connectPeer, FLEET_TOPICS, instanceTopics, type PeerAddress } from '@vcc/mesh'
+import {
+  brokerAddress,
+  clientContext,
+  connectPeer,
+  FLEET_TOPICS,
+  instanceTopics,
+  limitPackets,
+  type PeerAddress,
+} from '@vcc/mesh'
 import { backoffMs, errorCode } from '@vcc/runtime'
 import { ekuOid } from '@vcc/x509'
 import { type IClientOptions, MqttClient } from 'mqtt'
 import type { Identity } from '../identity/identity.ts'
 import type { MeshTrust } from '../trust/trust-files.ts'
-import { limitFrames } from './frame-limit.ts'
 
 export interface BrokerLinkDeps {
   readonly trust: () => MeshTrust
@@ -152,7 +159,7 @@ function connect(
   }
   const open = () => {
     const socket = connectPeer(address, context, expected)
-    limitFrames(socket, MAX_PACKET_BYTES)
+    limitPackets(socket, () => MAX_PACKET_BYTES)
     socket.on('error', noteFailure) // the client passes over what it does not know
     return socket
   }

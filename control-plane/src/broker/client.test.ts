@@ -1,10 +1,13 @@
-import { FLEET_TOPICS } from '@vcc/mesh'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createServer } from 'node:tls'
+import { FLEET_TOPICS, MESH_TLS } from '@vcc/mesh'
 import { ekuOid, encodePem } from '@vcc/x509'
 import { expect, test } from 'vitest'
 import { createAuthenticator } from '../http/authenticate.ts'
 import { issueIdentities } from '../run/identities.ts'
 import { testInstallation } from '../testing/installation.ts'
 import { issueIdentity } from '../tls/identity.ts'
+import { listenOn } from '../tls/listen.ts'
 import { peerChain } from '../tls/peer.ts'
 import { connectBroker } from './client.ts'
 import { startEmbeddedBroker } from './embedded.ts'
@@ -104,4 +107,29 @@ test('nothing is queued for a broker that is away', async () => {
   await at.broker.review()
   await expect.poll(() => at.seen.disconnects).toBe(1)
   expect(await at.client.publish(FLEET_TOPICS.refresh, 'lost', true)).toBe(false)
+})
+
+test('a broker that announces more than an envelope can be is left, and nothing of it is kept', async () => {
+  await using place = await testInstallation()
+  const identities = await issueIdentities(place)
+  const root = place.authorities.root('mesh-root').certificate
+  const { key, cert } = await issueIdentity('broker', place)
+  const ended = Promise.withResolvers<string>()
+  const server = createServer({ ...MESH_TLS, key, cert, ca: encodePem('CERTIFICATE', root.der) }, (socket) => {
+    socket.on('error', () => {})
+    socket.once('close', () => ended.resolve('closed')).resume()
+    socket.write(Buffer.from([0x20, 2, 0, 0, 0x30, 0xff, 0xff, 0xff, 0x7f]))
+  })
+  const port = await listenOn(server, { host: '127.0.0.1', port: 0 })
+  await using _ = connectBroker({
+    address: { host: '127.0.0.1', port },
+    identity: identities.control,
+    broker: { root, id: 'spiffe://vcc.internal/broker', eku: ekuOid('1.3.6.1.4.1.55555', 'broker'), now: place.now },
+    onMessage: () => {},
+    onConnect: () => {},
+    onDisconnect: () => {},
+  })
+  // A client that waited for the rest of the packet would stay for as long as its subscription is not answered.
+  expect(await Promise.race([ended.promise, sleep(8_000, 'stays')])).toBe('closed')
+  server.close()
 })

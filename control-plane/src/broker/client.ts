@@ -1,5 +1,12 @@
 import type { TLSSocket } from 'node:tls'
-import { CONTROL_CLIENT_ID, CONTROL_FILTERS, connectPeer, type ExpectedPeer, type PeerAddress } from '@vcc/mesh'
+import {
+  CONTROL_CLIENT_ID,
+  CONTROL_FILTERS,
+  connectPeer,
+  type ExpectedPeer,
+  limitPackets,
+  type PeerAddress,
+} from '@vcc/mesh'
 import { backoffMs } from '@vcc/runtime'
 import { decodeCertificate } from '@vcc/x509'
 import { type IClientOptions, MqttClient } from 'mqtt'
@@ -26,6 +33,8 @@ export interface BrokerClient extends AsyncDisposable {
 }
 
 const PUBLISH_MS = 5000
+/** Agents send envelopes of 64 KiB at most; whoever the broker is, more than this is not kept. */
+const MAX_PACKET_BYTES = 256 * 1024
 const SETTINGS: IClientOptions = {
   protocolVersion: 4,
   clientId: CONTROL_CLIENT_ID,
@@ -50,6 +59,7 @@ export function connectBroker(options: BrokerClientOptions): BrokerClient {
 
   const open = () => {
     const socket = connectPeer(options.address, options.identity().context, options.broker)
+    limitPackets(socket, () => MAX_PACKET_BYTES)
     const opened = new MqttClient(() => socket, SETTINGS)
     client = opened
     opened.on('connect', () => {

@@ -1,9 +1,8 @@
 import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
-import { CONTROL_CLIENT_ID, isInstanceId, MESH_TLS, mayPublish, maySubscribe } from '@vcc/mesh'
+import { CONTROL_CLIENT_ID, isInstanceId, limitPackets, MESH_TLS, mayPublish, maySubscribe } from '@vcc/mesh'
 import { Aedes, type Client, type ConnectPacket } from 'aedes'
 import { limitHandshakes } from '../tls/handshake-limit.ts'
 import { type ListenAddress, listenOn } from '../tls/listen.ts'
-import { guardPacketSize } from './size-guard.ts'
 
 export interface EmbeddedBrokerDeps {
   /** Judges the client's certificate; the answer is the one client id it may use, or nothing. */
@@ -113,7 +112,7 @@ export async function startEmbeddedBroker(
         socket.destroy()
         return
       }
-      guardPacketSize(socket, () => authenticated.has(socket))
+      limitPackets(socket, () => (authenticated.has(socket) ? MAX_BYTES.ofClient : MAX_BYTES.ofStranger))
       broker.handle(socket)
     },
   )
@@ -147,3 +146,6 @@ function isAcceptable({ protocolVersion, clean, will }: ConnectPacket): boolean 
 function socketOf(client: Client): TLSSocket {
   return client.conn as TLSSocket // every connection is handed over by the TLS server
 }
+
+/** Of one packet: a CONNECT before anybody is known; a document and its topic after that. */
+const MAX_BYTES = { ofStranger: 4 * 1024, ofClient: 256 * 1024 } as const
