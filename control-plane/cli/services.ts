@@ -97,7 +97,9 @@ Examples:
     )
     .action(register)
   withFormat(
-    services.command('deregister <name>').description('Its instances get neither certificates nor state any more.'),
+    services
+      .command('deregister <name>')
+      .description('Nobody may call it any more, nor it anybody; its instances get neither certificates nor state.'),
   )
     .option('-y, --yes', 'do not ask')
     .action(deregister)

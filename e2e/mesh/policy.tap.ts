@@ -5,6 +5,7 @@ import t from 'tap'
 import { joinAgent } from '../harness/agent.ts'
 import { startMesh } from '../harness/mesh.ts'
 import { MATRIX_FILE } from '../harness/paths.ts'
+import { greet } from '../harness/peer.ts'
 import { eventually } from '../harness/process.ts'
 import { openStream } from '../harness/stream.ts'
 import { events } from '../harness/tables.ts'
@@ -173,4 +174,34 @@ await t.test('an external service without an agent is decided on the caller’s 
   t.equal(answer, 'database\n')
   t.equal((await pki('check', 'argus', 'covina_database')).code, 3, 'nobody else may')
   database.close()
+})
+
+await t.test('a service that is deregistered is nobody’s caller and nobody’s target, at once', async (t) => {
+  const [argus, covina, clara] = [mesh.agent('argus'), mesh.agent('covina'), mesh.agent('clara')]
+  const toCovina = await openStream(`${argus.url('covina')}/stream`)
+  const fromCovina = await openStream(`${covina.url('clara')}/stream`)
+  const kept = await openStream(`${argus.url('clara')}/stream`)
+  t.equal((await pki('services', 'deregister', 'covina', '--yes')).code, 0)
+  await eventually('what calls it is cut', () => toCovina.isOver())
+  await eventually('what it calls is cut', () => fromCovina.isOver())
+  const cuts = async (agent: typeof argus, code: string) =>
+    eventually(`${agent.service} records the cut`, () =>
+      events(agent.process().output(), 'access').find((one) => one['result'] === 'cut' && one['code'] === code),
+    )
+  t.match(await cuts(argus, 'target_not_registered'), { rule: 'registry' })
+  t.match(await cuts(clara, 'source_not_registered'), { rule: 'registry' })
+  const refused = await fetch(argus.url('covina'))
+  t.equal(refused.status, 403)
+  t.match(await refused.json(), { code: 'target_not_registered', rule: 'registry', side: 'caller' })
+  // Its certificate is good for days yet, and its own agent holds the state of before.
+  const identity = await readFile(join(covina.stateFolder, 'identity.pem'), 'utf8')
+  const greeting = await greet(clara.inboundPort, { keyPem: identity, chainPem: identity })
+  t.match(greeting, { said: 'source_not_registered', rule: 'registry' })
+  const told = await fetch(covina.url('clara'))
+  t.match([told.status, await told.json()], [403, { code: 'source_not_registered', side: 'callee' }])
+  t.match((await argus.cli('explain', 'argus', 'covina')).stdout, /but covina is not registered/)
+  t.equal((await pki('check', 'argus', 'covina')).code, 3)
+  const before = kept.lines()
+  await eventually('the other stream goes on', () => kept.lines() > before + 2)
+  kept.close()
 })

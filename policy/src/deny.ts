@@ -3,6 +3,8 @@ export const DENIALS = {
   not_allowed: 'no rule allows the call',
   source_not_in_matrix: 'a rule admits the caller, but its own organisation has no entry for it',
   target_not_in_matrix: 'a rule names the target, but there is no entry for it',
+  source_not_registered: 'a rule allows the call, but the caller is not registered, or no longer',
+  target_not_registered: 'a rule allows the call, but the target is not registered, or no longer',
   wildcard_into_high: 'only a wildcard matches, and the target has isolation_level high',
   external_isolation_high: 'the target is external and has isolation_level high',
   source_class_mismatch: "the caller's certificate is not of an accepted class",

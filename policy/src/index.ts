@@ -31,6 +31,7 @@ export {
   type Problem,
   type ProblemCode,
 } from './problem.ts'
+export { registeredOnly } from './registered.ts'
 export { samePolicy, slice, slicer } from './slice.ts'
 export {
   displayName,

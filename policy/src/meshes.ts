@@ -4,7 +4,8 @@ import { compile } from './compile.ts'
 import type { CompiledPolicy } from './compiled.ts'
 import type { Call } from './decide.ts'
 import { HOME, matrixOf } from './fixtures.ts'
-import { type WorkloadId, workloadId } from './workload-id.ts'
+import { registeredOnly } from './registered.ts'
+import { parseWorkloadId, type WorkloadId, type WorkloadParts, workloadId } from './workload-id.ts'
 
 // Small meshes for property tests: two organisations over a handful of names, so that everything meets everything.
 
@@ -18,6 +19,8 @@ export interface Mesh {
   readonly partner: Services
   /** `organisation/service`. */
   readonly externals: readonly string[]
+  /** `organisation/service`: has an entry perhaps, and is registered nowhere. */
+  readonly unregistered: readonly string[]
   /** Names of the home organisation whose peers accept `two` as well. */
   readonly changing: readonly string[]
 }
@@ -37,6 +40,10 @@ export const mesh: fc.Arbitrary<Mesh> = fc.record({
   externals: fc.subarray(
     ORGANIZATIONS.flatMap((organization) => NAMES.map((name) => `${organization}/${name}`)),
     { maxLength: 3 },
+  ),
+  unregistered: fc.subarray(
+    ORGANIZATIONS.flatMap((organization) => NAMES.map((name) => `${organization}/${name}`)),
+    { maxLength: 2 },
   ),
   changing: fc.subarray([...NAMES]),
 })
@@ -59,7 +66,7 @@ export const workload: fc.Arbitrary<WorkloadId> = fc.constantFrom(...WORKLOADS)
 /** JSON is YAML, so meshes go the way of any file. */
 export function compiled(each: Mesh): CompiledPolicy {
   const text = (entries: Services) => JSON.stringify({ service_communication_policies: entries })
-  return compile({
+  const policy = compile({
     trustDomain: HOME.trustDomain,
     version: 1,
     matrices: ORGANIZATIONS.map((organization) => matrixOf(text(each[organization]), organization)),
@@ -71,6 +78,9 @@ export function compiled(each: Mesh): CompiledPolicy {
       each.changing.map((name) => [workloadId(HOME.trustDomain, 'brandenburg', name), [className('two')]]),
     ),
   })
+  const isThere = ({ organization, service }: WorkloadParts) =>
+    !each.unregistered.includes(`${organization}/${service}`)
+  return registeredOnly(policy, new Set(WORKLOADS.filter((one) => isThere(parseWorkloadId(one)))))
 }
 
 function services(other: string): fc.Arbitrary<Services> {

@@ -14,6 +14,8 @@ export function allows(mesh: Mesh, call: Call): boolean {
   const external = isExternal(mesh, target)
   const callee = fieldsOf(mesh, target.organization, target.service)
   if (callee === undefined && !external) return false
+  const isAbsent = ({ organization, service }: Name) => mesh.unregistered.includes(`${organization}/${service}`)
+  if (isAbsent(source) || (!external && isAbsent(target))) return false
   const high = callee?.isolation_level === 'high'
   if (external && high) return false
 

@@ -64,6 +64,8 @@ const REASONS: Readonly<Record<DenyCode, (refusal: Refusal, source: string, targ
     `${refusal.via} allows ${source} to call ${target}, ${missingSide(refusal)} does not`,
   source_not_in_matrix: (refusal, source) => `${refusal.via} admits ${source}, which has no entry in its own matrix`,
   target_not_in_matrix: (refusal, _, target) => `${refusal.via} names ${target}, which has no entry in the matrix`,
+  source_not_registered: (refusal, source) => `${refusal.via} allows the call, but ${source} is not registered`,
+  target_not_registered: (refusal, _, target) => `${refusal.via} allows the call, but ${target} is not registered`,
   wildcard_into_high: (refusal, _, target) =>
     `${refusal.via} is a wildcard, and only an explicit name admits into ${target} (isolation_level high)`,
   external_isolation_high: (refusal, _, target) =>

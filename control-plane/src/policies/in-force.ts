@@ -6,6 +6,9 @@ import {
   type Notice,
   type PolicyIndex,
   parseMatrix,
+  registeredOnly,
+  type WorkloadId,
+  workloadId,
 } from '@vcc/policy'
 import type { ReadAccess } from '../database/access.ts'
 import { DomainError } from '../errors.ts'
@@ -17,7 +20,11 @@ import { latestPolicy } from './store.ts'
 export interface PolicyInForce {
   readonly version: number
   readonly yaml: string
+  /** What the matrix says: what another one is compared with. */
   readonly compiled: CompiledPolicy
+  /** What is decided by: a service that is not registered is nobody's caller and nobody's target. */
+  readonly registered: CompiledPolicy
+  /** Of `registered`. */
   readonly index: PolicyIndex
   readonly notices: readonly Notice[]
 }
@@ -39,7 +46,7 @@ export async function policyReader(installation: Installation, database: ReadAcc
   }
 }
 
-/** Reads and compiles what is in force; after each change of the matrix, or of services without an agent. */
+/** Reads and compiles what is in force; after each change of the matrix, or of the services. */
 export async function readPolicyInForce(
   installation: Installation,
   database: ReadAccess,
@@ -53,7 +60,12 @@ export async function readPolicyInForce(
   if (!parsed.ok) throw new DomainError('policy_invalid', `policy ${policy.version} in the database no longer parses`)
   const compiled = compileFor(parsed.matrix, policy.version, services, installation)
   const { version, yaml } = policy
-  return { version, yaml, compiled, index: indexPolicy(compiled), notices: parsed.notices }
+  const registered = registeredOnly(compiled, idsOf(services, installation))
+  return { version, yaml, compiled, registered, index: indexPolicy(registered), notices: parsed.notices }
+}
+
+function idsOf(services: readonly ServiceRow[], { trustDomain }: Installation): ReadonlySet<WorkloadId> {
+  return new Set(services.map((one) => workloadId(trustDomain, one.organization_id, one.service_name)))
 }
 
 export function compileFor(

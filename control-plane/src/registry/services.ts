@@ -70,7 +70,7 @@ export async function registerService(
   return stored
 }
 
-/** Its instances get neither certificates nor state from now on. @throws {DomainError} `service_unknown` */
+/** From now on nobody may call it, nor it anybody, and its instances get neither certificates nor state. @throws {DomainError} `service_unknown` */
 export async function deregisterService(idOrName: string, context: Context, deps: RegistryDeps): Promise<void> {
   const retired = await deps.database.runUnit(function* (): Unit<readonly string[]> {
     const service = yield* findService(idOrName, context.organization)

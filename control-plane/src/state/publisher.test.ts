@@ -7,12 +7,13 @@ import {
   instanceTopics,
   verifyTrustStatement,
 } from '@vcc/mesh'
+import { parseCompiled } from '@vcc/policy'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { many, query } from '../database/unit.ts'
 import { join } from '../enrolment/join.ts'
 import { applyMatrix } from '../policies/apply.ts'
 import { readPolicyInForce } from '../policies/in-force.ts'
-import { deregisterInstance } from '../registry/services.ts'
+import { deregisterInstance, deregisterService, registerService } from '../registry/services.ts'
 import { MATRIX, newCsr, type TestInstallation, testInstallation } from '../testing/installation.ts'
 import { createPublisher, type PublisherDeps } from './publisher.ts'
 import { openStateSigner } from './signer.ts'
@@ -143,6 +144,23 @@ describe('an update', () => {
     expect((await documents()).map((one) => one.instance_id)).toContain(instances[1])
     await publisher.update()
     expect((await documents()).map((one) => one.instance_id).toSorted()).toEqual(['', ...instances].toSorted())
+  })
+
+  test('after a service is deregistered takes its edges out of everybody’s state, and brings them back with it', async () => {
+    const instance = await joined('argus')
+    const publisher = await publisherWith()
+    const outcome = async () => {
+      await publisher.update()
+      const document = last(instanceTopics(instance).down.state) ?? ''
+      const { content } = acceptAgent(undefined, document, acceptance(instance))
+      const { edges, refusals } = parseCompiled(content.policy)
+      return [edges.length, refusals.map(({ code }) => code), content.upstreams.map(({ name }) => name)]
+    }
+    expect(await outcome()).toEqual([1, [], ['covina']])
+    await deregisterService('covina', place.context, place.registry)
+    expect(await outcome()).toEqual([0, ['target_not_registered'], []])
+    await registerService({ service_name: 'covina' }, place.context, place.registry)
+    expect(await outcome()).toEqual([1, [], ['covina']])
   })
 
   test('after an instance is deregistered leaves nothing of it to fetch', async () => {

@@ -214,7 +214,7 @@ function inputsOf(
   return {
     installation,
     endpoints,
-    sliceOf: slicer(policy.compiled),
+    sliceOf: slicer(policy.registered),
     services: new Map(
       services.map((one) => [workloadId(installation.trustDomain, one.organization_id, one.service_name), one]),
     ),

@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { memorySigner } from '@vcc/keys'
-import { indexPolicy } from '@vcc/policy'
 import { parseYamlConfig, readKeyFile } from '@vcc/runtime'
 import { buildCsr, type VerifiedCsr, verifyCsr } from '@vcc/x509'
 import type { AuditDeps } from '../audit/append.ts'
@@ -77,7 +76,7 @@ export async function testInstallation() {
   await applyMatrix(MATRIX, null, context, policyDeps)
   const enrol: EnrolDeps = {
     ...base,
-    policyInForce: () => policy && indexPolicy(policy.compiled),
+    policyInForce: () => policy?.index,
     serviceTemplate: builtinTemplates()['vcc-service'],
   }
   return {
