@@ -21,7 +21,7 @@ export interface OnRecord {
   readonly audit: ReadonlyMap<string, readonly string[]>
 }
 
-export async function onRecord(on: Installation): Promise<OnRecord> {
+export async function onRecord(on: Pick<Installation, 'folder'>): Promise<OnRecord> {
   using database = await openDatabase(on)
   const audit = new Map<string, string[]>()
   const rows = database.rows("select record from audit_entries where target_type = 'certificate' order by seq")

@@ -1,5 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type SoftHsmToken, softHsmToken } from '@vcc/testkit'
+import { KEYS_OF_RUN, ownKeys } from './keys.ts'
 import { BROKER_OF_RUN, type ExternalBroker, mosquitto } from './mosquitto.ts'
 import { NODE, VCC_CONTROL, VCC_PKI } from './paths.ts'
 import { freePorts } from './ports.ts'
@@ -21,6 +23,10 @@ export interface ControlPlane extends AsyncDisposable {
   readonly fingerprint: string
   readonly adminFile: string
   readonly process: () => RunningProcess
+  /** Where the keys of its CAs are, if not in files. */
+  readonly token: SoftHsmToken | undefined
+  /** Those keys, as whoever owns the machine has them. */
+  readonly keys: () => ReturnType<typeof ownKeys>
   /** Stops it, and the broker with it where that is another process. */
   readonly switchOff: () => Promise<void>
   /** Starts it again on the same data, after a stop or a kill; its broker too, if that does not run. */
@@ -40,6 +46,8 @@ export interface ControlOptions {
   readonly ports?: Omit<Ports, 'public'>
   /** Which broker; that of the run (`VCC_E2E_BROKER`) otherwise. An external one runs as long as the control plane. */
   readonly broker?: ExternalBroker | 'embedded'
+  /** Where keys of CAs and state are; as the run has it (`VCC_E2E_KEYS`) otherwise. */
+  readonly keys?: 'software' | 'softhsm'
   readonly rootKey?: 'P-384' | 'RSA-4096'
   readonly initArgs?: readonly string[]
 }
@@ -59,6 +67,8 @@ export async function startControlPlane(folder: string, options: ControlOptions 
   const chosen = options.broker ?? (BROKER_OF_RUN === 'mosquitto' ? mosquitto() : 'embedded')
   const external = chosen === 'embedded' ? undefined : chosen
   const brokerFolder = join(folder, 'broker')
+  const inToken = (options.keys ?? KEYS_OF_RUN) === 'softhsm'
+  const token = inToken ? await softHsmToken(join(folder, 'softhsm')) : undefined
   const advertise = options.advertise ?? { api: `https://127.0.0.1:${agents}`, broker: `mqtts://127.0.0.1:${broker}` }
   await writeFile(
     configFile,
@@ -79,6 +89,7 @@ export async function startControlPlane(folder: string, options: ControlOptions 
       ...(external === undefined
         ? []
         : ['broker:', `  external: { url: "mqtts://127.0.0.1:${broker}", folder: "${brokerFolder}" }`]),
+      ...(token?.config ?? []),
       '',
     ].join('\n'),
   )
@@ -125,9 +136,12 @@ export async function startControlPlane(folder: string, options: ControlOptions 
       fingerprint,
     ),
   )
+  const owned = new AsyncDisposableStack()
   return {
     folder,
     configFile,
+    token,
+    keys: async () => owned.use(await ownKeys(folder, token)),
     ports: { ui, agents, broker, metrics, public: publicPort },
     fingerprint,
     adminFile,
@@ -146,6 +160,7 @@ export async function startControlPlane(folder: string, options: ControlOptions 
     pkiJson: async (...args) =>
       JSON.parse(succeeded(await pki(...args, '--format', 'json')).stdout) as Record<string, unknown>,
     async [Symbol.asyncDispose]() {
+      await owned.disposeAsync()
       await process.stop()
       await external?.stop()
     },

@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type Signer, softwareStore } from '@vcc/keys'
+import type { Signer } from '@vcc/keys'
 import { type JwsSigner, jwsSigner } from '@vcc/mesh'
 import {
   credential,
@@ -49,10 +47,7 @@ export interface Issuers {
 
 /** The CAs of the mesh with their keys: the test owns the installation, its key store and its secrets. */
 export async function openIssuers(control: ControlPlane): Promise<Issuers> {
-  const keys = softwareStore({
-    folder: join(control.folder, 'data', 'keys'),
-    wrappingKey: await wrappingKeyOf(control),
-  })
+  const keys = await control.keys()
   const held = await keys.list()
   const { items } = (await control.pkiJson('authorities', 'list')) as { items: { ca_id: string; name: string }[] }
   const open = async (name: string): Promise<Issuer> => {
@@ -82,11 +77,6 @@ export async function openIssuers(control: ControlPlane): Promise<Issuers> {
       throw new Error('the key that signs state is not in the store')
     },
   }
-}
-
-async function wrappingKeyOf(control: ControlPlane): Promise<Uint8Array> {
-  const bytes = await readFile(join(control.folder, 'secrets', 'key-store.key'))
-  return bytes.length === 32 ? bytes : Uint8Array.fromHex(bytes.toString('latin1').trim())
 }
 
 /** @param above  Leaf of the chain first, the root left out; empty for the root itself. */

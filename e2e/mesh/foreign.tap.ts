@@ -120,7 +120,7 @@ await t.test('openssl verify -x509_strict agrees with every certificate of the i
     t.equal(verified.code, 0, `${purpose} ${cert_id.slice(-8)}: ${verified.stdout.trim()}${verified.stderr.trim()}`)
     seen.add(purpose)
   }
-  t.same([...seen].toSorted(), ['admin', 'broker', 'ca', 'control', 'state', 'vcc_service'], 'of every purpose')
+  t.same([...seen].toSorted(), ['admin', 'broker', 'ca', 'control', 'ocsp', 'state', 'vcc_service'], 'of every purpose')
 })
 
 await t.test('openssl reads names, class, usages and status addresses of a leaf', async (t) => {
@@ -130,9 +130,9 @@ await t.test('openssl reads names, class, usages and status addresses of a leaf'
     /DNS:argus\.vcc\.internal/,
     /Policy: 1\.3\.6\.1\.4\.1\.55555\.2\.1/,
     /TLS Web Server Authentication, TLS Web Client Authentication/,
-    /URI:http:\/\/pki\.vcc\.internal\/crl\/[0-9a-f]{32}\/0\.crl/,
-    /OCSP - URI:http:\/\/pki\.vcc\.internal\/ocsp/,
-    /CA Issuers - URI:http:\/\/pki\.vcc\.internal\/ca\/[0-9a-f]{32}\.cer/,
+    /URI:http:\/\/127\.0\.0\.1:\d+\/crl\/[0-9a-f]{32}\/0\.crl/,
+    /OCSP - URI:http:\/\/127\.0\.0\.1:\d+\/ocsp/,
+    /CA Issuers - URI:http:\/\/127\.0\.0\.1:\d+\/ca\/[0-9a-f]{32}\.cer/,
     /CA:FALSE/,
   ]) {
     t.match(text, part)

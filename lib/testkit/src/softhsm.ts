@@ -11,6 +11,7 @@ export const hasSoftHsm: boolean = existsSync(MODULE)
 
 /** One token of SoftHSM in a folder of its own. */
 export interface SoftHsmToken {
+  readonly module: string
   readonly label: string
   readonly pinFile: string
   /** For every process that is to see it. */
@@ -38,6 +39,7 @@ export async function softHsmToken(folder: string, label = 'vcc'): Promise<SoftH
   await run('softhsm2-util', ['--init-token', '--free', '--label', label, '--pin', PIN, '--so-pin', SO_PIN], { env })
   const asUser = ['--module', MODULE, '--token-label', label, '--login', '--pin', PIN]
   return {
+    module: MODULE,
     label,
     pinFile,
     environment,
