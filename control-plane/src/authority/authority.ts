@@ -1,5 +1,6 @@
 import { assertKeyMatches, type KeyStore, type Signer } from '@vcc/keys'
 import { type Certificate, decodeCertificate, type ProfileName } from '@vcc/x509'
+import { coalesced } from '../coalesced.ts'
 import type { ReadAccess } from '../database/access.ts'
 import { DomainError } from '../errors.ts'
 import { type AuthorityRow, authorityRows } from './store.ts'
@@ -46,7 +47,7 @@ export interface Authorities {
  * @throws {KeyError} `key_not_found`, `key_wrapping_wrong`, `key_certificate_mismatch`: the process must not start then.
  */
 export async function openAuthorities(deps: { database: ReadAccess; keys: KeyStore }): Promise<Authorities> {
-  let loaded = await load(deps)
+  let loaded = await load(deps, [])
   return {
     all: () => loaded,
     byId: (caId) => found(loaded, (one) => one.caId === caId, caId),
@@ -58,15 +59,25 @@ export async function openAuthorities(deps: { database: ReadAccess; keys: KeySto
       ),
     root: (name) => found(loaded, (one) => one.kind === 'root' && one.profile === name, name),
     chainOf: (caId) => chainOf(loaded, caId),
-    async reload() {
-      loaded = await load(deps)
-    },
+    reload: coalesced(async () => {
+      loaded = await load(deps, loaded)
+    }),
   }
 }
 
-async function load(deps: { database: ReadAccess; keys: KeyStore }): Promise<readonly Authority[]> {
+/** A CA that is known keeps its open key: that a store is away must not keep anybody from seeing that it is revoked. */
+async function load(
+  deps: { database: ReadAccess; keys: KeyStore },
+  known: readonly Authority[],
+): Promise<readonly Authority[]> {
   const rows = await deps.database.read(() => authorityRows())
-  return Promise.all(rows.map((row) => open(row, deps.keys)))
+  return Promise.all(
+    rows.map(async (row) => {
+      const before = known.find((one) => one.caId === row.ca_id && one.signer.keyId === row.key_id)
+      const isSame = before !== undefined && Buffer.from(row.certificate_der).equals(before.certificate.der)
+      return isSame ? { ...before, ...mutableOf(row) } : open(row, deps.keys)
+    }),
+  )
 }
 
 async function open(row: AuthorityRow, keys: KeyStore): Promise<Authority> {
@@ -82,11 +93,13 @@ async function open(row: AuthorityRow, keys: KeyStore): Promise<Authority> {
     organizationId: row.organization_id ?? undefined,
     certificate,
     signer,
-    grants: row.grants,
-    crlShards: row.crl_shards,
-    active: row.state === 'active',
-    revoked: row.state === 'revoked',
+    ...mutableOf(row),
   }
+}
+
+/** What may change about a CA. */
+function mutableOf({ grants, crl_shards: crlShards, state }: AuthorityRow) {
+  return { grants, crlShards, active: state === 'active', revoked: state === 'revoked' }
 }
 
 function found(list: readonly Authority[], matches: (one: Authority) => boolean, what: string): Authority {

@@ -10,6 +10,7 @@ import {
   type ProfileName,
 } from '@vcc/x509'
 import { appendAudit } from '../audit/append.ts'
+import { DatabaseError, storageError } from '../database/errors.ts'
 import type { Unit } from '../database/unit.ts'
 import { type IssueDeps, issue, type Requester } from '../issuance/issue.ts'
 import { drawSerial } from '../issuance/serial.ts'
@@ -92,6 +93,8 @@ export async function createIssuingCa(
   try {
     return await certifyIssuingCa(ca, signer, root, context, deps)
   } catch (error) {
+    // Whether a commit that failed was kept shows at the next start, and a CA without its key would keep it from starting.
+    if (error instanceof DatabaseError || storageError(error) !== undefined) throw error
     await deps.keys.delete(signer.keyId).catch(() => {}) // a key of no CA: what is to be told is why it has none
     throw error
   }

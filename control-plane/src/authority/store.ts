@@ -60,6 +60,13 @@ export function* setCrlShards(caId: string, shards: number): Unit<void> {
   yield* change(query.updateTable('certificate_authorities').set({ crl_shards: shards }).where('ca_id', '=', caId))
 }
 
+export function* isAuthorityRevoked(caId: string): Unit<boolean> {
+  const rows = yield* many(
+    query.selectFrom('certificate_authorities').select('id').where('ca_id', '=', caId).where('state', '=', 'revoked'),
+  )
+  return rows.length > 0
+}
+
 /** It signs no certificate from now on. */
 export function* markAuthorityRevoked(caId: string): Unit<void> {
   yield* change(query.updateTable('certificate_authorities').set({ state: 'revoked' }).where('ca_id', '=', caId))

@@ -25,6 +25,7 @@ export interface CertificateRow {
   readonly state: 'issued' | 'orphaned'
   readonly revoked_at: number | null
   readonly revocation_reason: string | null
+  readonly invalidity_at: number | null
 }
 
 const COLUMNS = [
@@ -51,6 +52,7 @@ const COLUMNS = [
   'state',
   'revoked_at',
   'revocation_reason',
+  'invalidity_at',
 ] as const
 
 const certificates = () => query.selectFrom('certificates').select(COLUMNS)

@@ -108,7 +108,7 @@ async function signed(authority: Authority, scope: Scope, part: Part, deps: CrlD
   const { installation, intervals } = deps
   if (part.entries.length > MAX_ENTRIES) {
     throw new DomainError('crl_too_large', `more than ${MAX_ENTRIES} entries on one CRL of ${authority.name}`, {
-      hint: 'give the CA more shards: vcc-pki authorities shards',
+      hint: 'what it issues from now on can go into more shards: vcc-pki authorities shards',
     })
   }
   const at = epochSeconds(deps.now())

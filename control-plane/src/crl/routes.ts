@@ -36,7 +36,6 @@ export function crlRoutes(deps: CrlRouteDeps): Pick<Handlers, CrlRoutes> {
   const der = async (scope: Scope, kind: CrlKind) => (await served(scope, kind, deps)).der
   const status = async (): Promise<CrlStatus> => statusView(await deps.database.read(crlMarks), deps)
   const switchTo = async (running: boolean, { caller, requestId }: RequestContext<AdminCaller>) => {
-    deps.upkeep.setRunning(running)
     await deps.database.runUnit(() =>
       appendAudit(
         {
@@ -50,6 +49,7 @@ export function crlRoutes(deps: CrlRouteDeps): Pick<Handlers, CrlRoutes> {
         deps.audit,
       ),
     )
+    deps.upkeep.setRunning(running)
     return status()
   }
   return {

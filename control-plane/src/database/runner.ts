@@ -9,6 +9,8 @@ export interface UnitOptions {
   readonly deadlineMs?: number
   /** Aborting takes a unit that still waits out of the queue; one that has run stays. */
   readonly signal?: AbortSignal
+  /** More statements than a unit has otherwise, for one whose number of rows is bounded elsewhere. */
+  readonly steps?: number
 }
 
 export interface RunnerLimits {
@@ -112,7 +114,7 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
   function runInSavepoint(job: Job): () => void {
     connection.exec('savepoint unit')
     try {
-      const value = drive(job.work(), statements.execute, steps)
+      const value = drive(job.work(), statements.execute, job.steps)
       connection.exec('release unit')
       return () => job.resolve(value)
     } catch (error) {
@@ -141,6 +143,7 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
           reject,
           expiresAt: performance.now() + (options.deadlineMs ?? deadlineMs),
           signal: options.signal,
+          steps: options.steps ?? steps,
         })
         schedule()
       })
@@ -171,6 +174,7 @@ interface Job {
   readonly reject: (error: unknown) => void
   readonly expiresAt: number
   readonly signal: AbortSignal | undefined
+  readonly steps: number
 }
 
 /** Takes the next jobs off the queue and rejects those whose time is over before they had a turn. */

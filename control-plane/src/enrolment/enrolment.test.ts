@@ -40,6 +40,7 @@ const presentedOf = ({ instance, issued }: { instance: string; issued: Issued })
   instance,
   issuingCaId: issued.issuingCaId,
   serialHex: issued.certificate.serialHex,
+  der: issued.certificate.der,
 })
 
 const revoke = (serial: string) =>
@@ -236,6 +237,15 @@ describe('renewal', () => {
     )
     const ghost = { ...presented, serialHex: orphan?.serial_number ?? '' }
     await expect(renew(ghost, await newCsr(), context, place.enrol)).rejects.toMatchObject({ code: 'identity_revoked' })
+  })
+
+  test('another certificate under the serial of the one that was issued renews nothing', async () => {
+    const { instance, issued } = await joined()
+    const forged = { ...presentedOf({ instance, issued }), der: (await joined()).issued.certificate.der }
+    const context = { cause: 'renewal', requestId: 'test' } as const
+    await expect(renew(forged, await newCsr(), context, place.enrol)).rejects.toMatchObject({
+      code: 'identity_unknown',
+    })
   })
 
   test('the serial of another issuer is another certificate', async () => {

@@ -8,9 +8,10 @@ import { type CertificateOrder, type Existing, type Issued, issue } from '../iss
 import type { Cause } from '../issuance/store.ts'
 import { type InstanceRow, replaceLatest } from '../registry/instances-store.ts'
 import { type ServiceRow, serviceById } from '../registry/store.ts'
+import { assertNotDenied } from '../revocation/admit.ts'
 import { assertClassStands, BACKDATE_MS, identityOrder } from './identity.ts'
 import type { EnrolDeps } from './join.ts'
-import { admitPresented, type Presented } from './presented.ts'
+import { admitNamed, admitPresented, type Presented } from './presented.ts'
 
 interface Context {
   readonly cause: Extract<Cause, 'renewal' | 're-enrolment'>
@@ -75,7 +76,8 @@ function* standing(
   presented: Presented,
   spki: string,
 ): Unit<{ instance: InstanceRow; service: ServiceRow; already: Existing | undefined }> {
-  const { instance } = yield* admitPresented(presented)
+  const { instance, certificate } = yield* admitPresented(presented)
+  yield* assertNotDenied(certificate)
   const service = yield* serviceById(instance.service_id)
   if (service === undefined) throw new DomainError('identity_unknown', 'the service of this instance is not registered')
   const { latest_issuing_ca_id: latestCaId, latest_serial: latestSerial } = instance
@@ -88,7 +90,7 @@ function* standing(
   if (presented.serialHex === instance.previous_serial && spki === instance.latest_spki_sha256) {
     if (latestCaId !== null && latestSerial !== null) {
       const latest = { instance: presented.instance, issuingCaId: latestCaId, serialHex: latestSerial }
-      const { der } = (yield* admitPresented(latest)).certificate
+      const { der } = (yield* admitNamed(latest)).certificate
       if (der !== null) return { instance, service, already: { der, issuingCaId: latestCaId } }
     }
   }

@@ -15,6 +15,7 @@ import { type CertificateRow, certificateByIssuerAndSerial } from '../certificat
 import type { ReadAccess } from '../database/access.ts'
 import type { Installation } from '../installation/installation.ts'
 import { instanceById } from '../registry/instances-store.ts'
+import { isDenied } from '../revocation/admit.ts'
 import { peerChain } from '../tls/peer.ts'
 import type { AdminCaller, AgentCaller, Caller } from './caller.ts'
 import { ADMIN_PERMISSIONS } from './permissions.ts'
@@ -56,7 +57,8 @@ export function createAuthenticator(deps: AuthenticateDeps): Authenticator {
     if (peer === undefined) return { kind: 'anonymous', refused: undefined }
     if ('refused' in peer) return refused(peer.refused)
     const { profile, name } = peer.issuer
-    if (profile === 'admin-ca') return adminCaller(peer, deps)
+    if (profile === 'admin-ca')
+      return (await isShutOut(peer, deps)) ? refused('it is shut out') : adminCaller(peer, deps)
     if (profile === 'services-ca' || profile === 'external-ca') return agentCaller(peer, deps)
     return refused(`the ${name} does not vouch for callers of the API`)
   }
@@ -122,8 +124,16 @@ async function standing(shown: Shown, deps: AuthenticateDeps): Promise<Peer | { 
   if (issuer === undefined) return { refused: 'it is not a certificate of one of our CAs' }
   const row = await deps.database.read(() => certificateByIssuerAndSerial(issuerCaId, leaf.serialHex))
   if (row?.state !== 'issued') return { refused: 'no certificate of this serial was issued' }
+  if (row.der === null || !Buffer.from(row.der).equals(leaf.der))
+    return { refused: 'it is not the certificate that was issued under its serial' }
   if (row.revoked_at !== null) return { refused: 'it is revoked' }
+  if (issuer.revoked) return { refused: 'its CA is revoked' }
   return { leaf, uri, issuer, row }
+}
+
+/** A person who is shut out is told nothing more. An agent goes on being told what is in force. */
+function isShutOut({ row }: Peer, deps: AuthenticateDeps): Promise<boolean> {
+  return deps.database.read(() => isDenied(row))
 }
 
 function adminCaller({ uri, leaf }: Peer, deps: AuthenticateDeps): Caller {

@@ -96,8 +96,9 @@ export function* completeIntent(order: CertificateOrder, intent: Intent, der: Ui
   yield* auditOutcome(order, intent, { outcome: 'success', certificateSha256: sha256(der) }, deps)
 }
 
-function certifiedBy({ issuer, publicKey, uris = [] }: CertificateOrder): Certified {
-  const issuerSpkiSha256Hex = issuer.certificate.publicKey.spkiSha256Hex
+function certifiedBy({ issuer, profile, publicKey, uris = [] }: CertificateOrder): Certified {
+  // A responder says what is revoked; a CA that is shut out needs one more than others.
+  const issuerSpkiSha256Hex = profile === 'ocsp-responder' ? undefined : issuer.certificate.publicKey.spkiSha256Hex
   return { spkiSha256Hex: publicKey.spkiSha256Hex, uris, issuerSpkiSha256Hex }
 }
 

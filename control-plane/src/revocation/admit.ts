@@ -1,13 +1,14 @@
+import type { CertificateRow } from '../certificates/store.ts'
 import type { Unit } from '../database/unit.ts'
 import { DomainError } from '../errors.ts'
-import { isKeyBlocked, isShutOut } from './store.ts'
+import { denialsUnder, isKeyBlocked, isShutOut } from './store.ts'
 
 /** What would be certified. */
 export interface Certified {
   readonly spkiSha256Hex: string
   readonly uris: readonly string[]
-  /** SHA-256 of the SPKI of who would sign. */
-  readonly issuerSpkiSha256Hex: string
+  /** SHA-256 of the SPKI of who would sign; undefined where a denial of the issuer is no reason. */
+  readonly issuerSpkiSha256Hex: string | undefined
 }
 
 /**
@@ -21,9 +22,34 @@ export function* assertNotShutOut({ spkiSha256Hex, uris, issuerSpkiSha256Hex }: 
     throw new DomainError('key_blocked', 'this key is known to be compromised', { hint: 'make a new key pair' })
   }
   if (yield* isShutOut('spki', spkiSha256Hex)) throw denied('this key')
-  if (yield* isShutOut('issuer', issuerSpkiSha256Hex)) throw denied('the issuer of this certificate')
+  if (issuerSpkiSha256Hex !== undefined && (yield* isShutOut('issuer', issuerSpkiSha256Hex)))
+    throw denied('the issuer of this certificate')
   for (const uri of uris) if (yield* isShutOut('identity', uri)) throw denied(uri)
 }
+
+/**
+ * That a certificate which somebody proves to hold is not shut out itself: by its key, serial, identity or issuer. Else
+ * whoever is denied would get a new one that is not.
+ *
+ * @throws {DomainError} `key_blocked`, `identity_denied`
+ */
+export function* assertNotDenied(row: PresentedRow): Unit<void> {
+  if (yield* isDenied(row)) throw denied('the certificate that was presented')
+  if (yield* isKeyBlocked(row.spki_sha256)) throw new DomainError('key_blocked', 'this key is known to be compromised')
+}
+
+/** Whether a standing denial shuts out this certificate. */
+export function* isDenied(row: PresentedRow): Unit<boolean> {
+  if (yield* isShutOut('spki', row.spki_sha256)) return true
+  if (row.uri !== null && (yield* isShutOut('identity', row.uri))) return true
+  for (const { kind, value, issuer } of yield* denialsUnder(row.issuing_ca_id)) {
+    if (kind === 'issuer' ? value.startsWith(row.issuing_ca_id) : value === row.serial_number && issuer !== null)
+      return true
+  }
+  return false
+}
+
+export type PresentedRow = Pick<CertificateRow, 'issuing_ca_id' | 'serial_number' | 'spki_sha256' | 'uri'>
 
 function denied(what: string): DomainError {
   return new DomainError('identity_denied', `${what} is shut out of the mesh`, {

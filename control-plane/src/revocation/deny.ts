@@ -3,6 +3,7 @@ import type { DenialTarget } from '@vcc/api'
 import { PolicyError, resolveWorkload } from '@vcc/policy'
 import type { AuditDeps } from '../audit/append.ts'
 import type { Authorities } from '../authority/authority.ts'
+import { GRANTS_CLASSES } from '../authority/hierarchy.ts'
 import { certificateNamed } from '../certificates/named.ts'
 import type { UnitAccess } from '../database/access.ts'
 import { isUniqueViolation } from '../database/errors.ts'
@@ -24,7 +25,7 @@ export interface DenyDeps {
 /**
  * Shuts something out until it is released, whatever certificates say. Does not publish it.
  *
- * @throws {DomainError} `denial_exists`, `service_name_invalid`, `certificate_unknown`, `authority_unknown`,
+ * @throws {DomainError} `denial_exists`, `service_name_invalid`, `certificate_unknown`, `authority_unknown`, `not_revocable`,
  *   `revocation_too_large`
  */
 export async function deny(target: DenialTarget, note: string, by: By, deps: DenyDeps): Promise<DenialRow> {
@@ -83,7 +84,12 @@ function* entryOf(
   }
   if (target.kind === 'key') return { kind: 'spki', value: target.spki_sha256, issuer: null, until: null }
   if (target.kind === 'issuer') {
-    const { certificate } = deps.authorities.byId(target.ca_id)
+    const { certificate, profile } = deps.authorities.byId(target.ca_id)
+    if (!GRANTS_CLASSES.has(profile)) {
+      throw new DomainError('not_revocable', 'this CA vouches for nobody in the mesh', {
+        hint: 'a denial is for CAs that issue to services',
+      })
+    }
     return { kind: 'issuer', value: certificate.publicKey.spkiSha256Hex, issuer: null, until: null }
   }
   const row = yield* certificateNamed(target.cert_id, organization)

@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { ApiProblem, type RevocationReason } from '@vcc/api'
 import { memorySigner } from '@vcc/keys'
-import type { FleetContent } from '@vcc/mesh'
+import { type FleetContent, signEnvelope } from '@vcc/mesh'
 import { buildCsr } from '@vcc/x509'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type TestControlPlane, testControlPlane } from '../testing/control-plane.ts'
@@ -138,6 +139,20 @@ describe('revoke', () => {
       },
     },
     {
+      name: 'the Admin CA',
+      code: 'not_revocable',
+      run: async () => {
+        const { items } = await admin.call('caList', {})
+        const ca_id = items.find((one) => one.name === 'admin-ca')?.ca_id ?? ''
+        return admin.call('caRevoke', { params: { ca_id }, body: { reason: 'ca_compromise' } })
+      },
+    },
+    {
+      name: 'a leaf, as the compromise of a CA',
+      code: 'revocation_invalid',
+      run: async () => revoke((await plane.join('argus')).certificate.serialHex, 'ca_compromise'),
+    },
+    {
       name: 'the Control CA',
       code: 'not_revocable',
       run: async () => {
@@ -259,10 +274,60 @@ describe('denials', () => {
     })
   }
 
+  test('a CA that vouches for nobody in the mesh cannot be denied', async () => {
+    const { items } = await admin.call('caList', {})
+    for (const name of ['control-ca', 'admin-ca', 'mesh-root']) {
+      const ca_id = items.find((one) => one.name === name)?.ca_id ?? ''
+      const body = { target: { kind: 'issuer', ca_id } as const, note: 'test' }
+      expect([name, await codeOf(admin.call('denialCreate', { body }))]).toEqual([name, 'not_revocable'])
+    }
+  })
+
   test('a release of nothing is refused', async () => {
     expect(await codeOf(admin.call('denialRelease', { params: { denial_id: 'none' }, body: {} }))).toBe(
       'denial_unknown',
     )
+  })
+})
+
+/** Asks for the next certificate as the agent does while the broker is away. */
+async function renewed(who: Joined): Promise<unknown> {
+  const signer = await memorySigner('api', 'P-256')
+  const csr = await csrOf(signer)
+  const ids = { correlation: randomBytes(16).toString('base64url'), nonce: randomBytes(16).toString('base64url') }
+  const input = { kind: 'renew', instance: who.instance, ...ids, body: { csr } } as const
+  const envelope = await signEnvelope(input, 60, who.jwsSigner, { now: new Date() })
+  return plane.as(who).call('meshRenew', { body: { envelope } })
+}
+
+describe('who is shut out gets no certificate that is not', () => {
+  test('a denied key, serial or identity renews nothing, until it is released', async () => {
+    const argus = await plane.join('argus')
+    const targets = [
+      { kind: 'key', spki_sha256: argus.certificate.publicKey.spkiSha256Hex },
+      { kind: 'serial', cert_id: argus.certificate.serialHex },
+      { kind: 'identity', service: 'argus' },
+    ] as const
+    for (const target of targets) {
+      const { denial } = await admin.call('denialCreate', { body: { target, note: 'test', wait_seconds: 0 } })
+      expect([target.kind, await codeOf(renewed(argus))]).toEqual([target.kind, 'identity_denied'])
+      await admin.call('denialRelease', { params: { denial_id: denial.denial_id }, body: { wait_seconds: 0 } })
+    }
+    expect(await codeOf(renewed(argus))).toBe('done')
+  })
+
+  test('many keys are blocked in one commit', async () => {
+    const many = await Promise.all(
+      Array.from({ length: 120 }, async () => requested(await memorySigner('api', 'P-256'))),
+    )
+    const body = {
+      select: { cert_ids: many.map((one) => one.cert_id) },
+      reason: 'key_compromise' as const,
+      incident: 'INC-8',
+      dry_run: false,
+      wait_seconds: 0,
+    }
+    expect(await admin.call('certRevokeBulk', { body })).toMatchObject({ count: 120 })
   })
 })
 
@@ -280,4 +345,5 @@ test('a revoked CA signs no more, and nothing it signed is accepted', async () =
   expect(spki?.slice(0, 32)).toBe(old)
   expect(content.issuers.map((one) => one.spkiSha256)).not.toContain(spki)
   expect(await codeOf(admin.call('caRevoke', { params: { ca_id: old }, body }))).toBe('already_revoked')
+  expect(await codeOf(renewed(covina))).toBe('client_certificate_refused')
 })

@@ -31,6 +31,11 @@ export async function revokeAuthority(
       hint: 'its successor is named by a new trust statement',
     })
   }
+  if (authority.profile === 'admin-ca') {
+    throw new DomainError('not_revocable', 'nobody could administer this control plane any more', {
+      hint: 'revoke the certificates of admins one by one: vcc-pki list-certificates --purpose admin',
+    })
+  }
   return deps.database.runUnit(function* (): Unit<Revoked> {
     const row = yield* certificateByIssuerAndSerial(parentCaId, authority.certificate.serialHex)
     if (row === undefined) throw new DomainError('authority_unknown', `there is no CA ${caId}`)

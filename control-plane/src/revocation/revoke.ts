@@ -6,7 +6,8 @@ import type { Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
 import { auditKeyBlocked, auditRevoked, type By } from './audit.ts'
-import { blockKey, isKeyBlocked, recordRevocation } from './store.ts'
+import { tooLarge } from './fleet.ts'
+import { blockKey, isKeyBlocked, liveRevocations, MAX_REVOCATIONS, recordRevocation } from './store.ts'
 
 export interface RevokeDeps {
   readonly database: UnitAccess
@@ -34,7 +35,8 @@ export interface Revoked {
  * certificate for such a key again. What was revoked before stays as it is; only `key_compromise` may take another
  * reason's place, and the date stays. Costs the same however long a CRL is. Does not publish anything.
  *
- * @throws {DomainError} `not_revocable` (also for CAs: see `revokeAuthority`), `revocation_invalid`, `last_admin`
+ * @throws {DomainError} `not_revocable` (also for CAs: see `revokeAuthority`), `revocation_invalid`, `last_admin`,
+ *   `revocation_too_large`
  */
 export function* revokeLeaves(
   rows: readonly CertificateRow[],
@@ -44,6 +46,7 @@ export function* revokeLeaves(
 ): Unit<Revoked> {
   const outcome = yield* foreseen(rows, ground, deps)
   yield* record(outcome, ground, by, deps)
+  if ((yield* liveRevocations(epochSeconds(deps.now()))) > MAX_REVOCATIONS) throw tooLarge()
   const anAdminWasRevoked = outcome.revoked.some((row) => row.purpose === 'admin')
   if (anAdminWasRevoked && (yield* validAdminCertificates(epochSeconds(deps.now()))) === 0) {
     throw new DomainError('last_admin', 'nobody could administer this control plane any more', {
@@ -59,6 +62,11 @@ export function* foreseen(
   ground: Ground,
   deps: Pick<RevokeDeps, 'now'>,
 ): Unit<Revoked> {
+  if (ground.reason === 'ca_compromise') {
+    throw new DomainError('revocation_invalid', 'ca_compromise is a reason for certificates of CAs', {
+      hint: 'use key_compromise',
+    })
+  }
   for (const row of rows) assertLeaf(row)
   return yield* judged(rows, ground, deps)
 }
@@ -99,7 +107,8 @@ function* record({ revoked, blockedKeys }: Revoked, ground: Ground, by: By, deps
   }
   for (const row of revoked) {
     const revokedAt = row.revoked_at ?? at
-    yield* recordRevocation(row, { ...ground, revokedAt, recordedAt: at, recordedBy: by.actor })
+    const invalidityAt = ground.invalidityAt ?? row.invalidity_at
+    yield* recordRevocation(row, { ...ground, invalidityAt, revokedAt, recordedAt: at, recordedBy: by.actor })
     yield* auditRevoked(row, ground, by, deps)
   }
 }

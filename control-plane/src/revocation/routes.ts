@@ -10,7 +10,7 @@ import type { By } from './audit.ts'
 import { type DenyDeps, deny, release } from './deny.ts'
 import { foreseen, type Ground, type Revoked, revokeLeaves } from './revoke.ts'
 import { revokeAuthority } from './revoke-authority.ts'
-import { selectCertificates } from './select.ts'
+import { MAX_SELECTED, selectCertificates } from './select.ts'
 import { denialsOf } from './store.ts'
 import { deniedBy, holdersOf, type IsTarget } from './targets.ts'
 
@@ -59,9 +59,12 @@ export function revocationRoutes(deps: RevocationRouteDeps): Pick<Handlers, Revo
         })
         return revocationAnswer(outcome, null, organization, deps)
       }
-      const outcome = await deps.database.runUnit(function* () {
-        return yield* revokeLeaves(yield* select(), groundOf(body), by(context), deps)
-      })
+      const outcome = await deps.database.runUnit(
+        function* () {
+          return yield* revokeLeaves(yield* select(), groundOf(body), by(context), deps)
+        },
+        { steps: STEPS_PER_CERTIFICATE * MAX_SELECTED },
+      )
       return published(outcome, body.wait_seconds, context)
     },
     async caRevoke({ params, body }, context) {
@@ -84,6 +87,9 @@ export function revocationRoutes(deps: RevocationRouteDeps): Pick<Handlers, Revo
     },
   }
 }
+
+/** Reading it, its key, its row, the journal, and the audit chain's head, row and details. */
+const STEPS_PER_CERTIFICATE = 20
 
 function groundOf({ reason, invalidity_date: since, incident }: RevokeRequest): Ground {
   const invalidityAt = since === undefined ? null : epochSeconds(new Date(since))

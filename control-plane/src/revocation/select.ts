@@ -57,5 +57,5 @@ function secondsOf(instant: string | undefined): number | undefined {
   return instant === undefined ? undefined : epochSeconds(new Date(instant))
 }
 
-/** All in one commit, each with an audit row of its own. */
-const MAX_SELECTED = 10_000
+/** All in one commit, each with an audit row of its own; no more new entries than one delta of the fleet takes. */
+export const MAX_SELECTED = 2000

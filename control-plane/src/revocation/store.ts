@@ -1,6 +1,6 @@
 import type { RevocationReason } from '@vcc/api'
 import type { CertificateRow } from '../certificates/store.ts'
-import { change, first, many, query, type Unit } from '../database/unit.ts'
+import { change, first, many, one, query, type Unit } from '../database/unit.ts'
 
 /** What is put on record of one certificate. */
 export interface RevocationRecord {
@@ -166,7 +166,7 @@ export function* releasesSince(instant: number): Unit<readonly { readonly denial
       .selectFrom('denials')
       .select('denial_id')
       .where('released_at', '>=', instant)
-      .orderBy('id', 'desc')
+      .orderBy('released_at', 'desc')
       .limit(MAX_DENIALS),
   )
 }
@@ -185,6 +185,23 @@ export function* isShutOut(kind: DenialRow['kind'], value: string): Unit<boolean
   return row !== undefined
 }
 
+/** Standing denials of a CA, and of single certificates it issued. `ca_id` is the first half of the SHA-256 of its SPKI. */
+export function* denialsUnder(caId: string): Unit<readonly Pick<DenialRow, 'kind' | 'value' | 'issuer'>[]> {
+  return yield* many(
+    query
+      .selectFrom('denials')
+      .select(['kind', 'value', 'issuer'])
+      .where('released_at', 'is', null)
+      .where((row) =>
+        row.or([
+          row.and([row('kind', '=', 'issuer'), row('value', 'like', `${caId}%`)]),
+          row.and([row('kind', '=', 'serial'), row('issuer', 'like', `${caId}%`)]),
+        ]),
+      )
+      .limit(MAX_DENIALS),
+  )
+}
+
 export interface RevokedLeaf {
   readonly cert_id: string
   readonly issuing_ca_id: string
@@ -200,11 +217,26 @@ export function* revokedLeaves(caIds: readonly string[], notBefore: number): Uni
       .selectFrom('certificates')
       .select(['cert_id', 'issuing_ca_id', 'serial_number', 'expires_at'])
       .where('issuing_ca_id', 'in', [...caIds])
+      .where('state', '=', 'issued') // an orphan was seen by nobody; CRL and OCSP list it all the same
       .where('revoked_at', 'is not', null)
       .where('expires_at', '>=', notBefore)
       .orderBy('cert_id')
       .limit(MAX_REVOCATIONS + 1),
   )
+}
+
+/** How many certificates of services are revoked and could still be presented: so many entries signed state has to carry. */
+export function* liveRevocations(notBefore: number): Unit<number> {
+  const { count } = yield* one(
+    query
+      .selectFrom('certificates')
+      .select((row) => row.fn.countAll<number>().as('count'))
+      .where('state', '=', 'issued')
+      .where('revoked_at', 'is not', null)
+      .where('instance_id', 'is not', null)
+      .where('expires_at', '>=', notBefore),
+  )
+  return count
 }
 
 /** Blocked keys that some certificate still carries, with the end of the last one. */
@@ -216,6 +248,7 @@ export function* blockedKeysInUse(
       .selectFrom('blocked_keys')
       .innerJoin('certificates', 'certificates.spki_sha256', 'blocked_keys.spki_sha256')
       .select((row) => ['blocked_keys.spki_sha256', row.fn.max('certificates.expires_at').as('until')])
+      .where('certificates.state', '=', 'issued')
       .where('certificates.expires_at', '>=', notBefore)
       .groupBy('blocked_keys.spki_sha256')
       .orderBy('blocked_keys.spki_sha256')
@@ -223,6 +256,6 @@ export function* blockedKeysInUse(
   )
 }
 
-/** As many as a fleet document takes (`FleetContent` of @vcc/mesh). */
+/** As many as a fleet document takes: `FleetContent` of @vcc/mesh, and its 4 MiB as a JWS. */
 export const MAX_DENIALS = 4096
-export const MAX_REVOCATIONS = 16_384
+export const MAX_REVOCATIONS = 12_000

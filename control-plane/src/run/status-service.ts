@@ -25,7 +25,8 @@ export async function statusService(
   const { now } = core
   const source = databaseSource(core)
   const keys = createResponderKeys(core)
-  await keys.renew()
+  // Without a responder key a CA's requests are `unauthorized`; the job tries again. It is no reason not to start.
+  await keys.renew().catch((cause: unknown) => events.ocsp_failed({ reason: 'responder_key' }, cause))
   const mayTell = rateLimit(FAILURES_TOLD)
   const responder = createResponder({
     source,

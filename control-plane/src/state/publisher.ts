@@ -8,6 +8,7 @@ import {
   fleetDocument,
   type JwsSigner,
   type Lifetimes,
+  MeshError,
   type Signed,
   type StateDocument,
 } from '@vcc/mesh'
@@ -154,11 +155,21 @@ async function updateFleet(context: Context): Promise<void> {
   await mailing.document(rowOf(document))
   if (before !== undefined) {
     const base = { generation: before.generation, content: JSON.parse(before.content) as FleetContent } // signed by us
-    const delta = await fleetDelta(base, input, lifetimes, signer, { now: now() })
-    await mailing.inline(FLEET_TOPICS.delta, delta.jws)
+    await sendDelta(() => fleetDelta(base, input, lifetimes, signer, { now: now() }), mailing)
   }
   context.events.published({ kind: 'fleet', generation: input.generation, instances: 0 })
 }
+
+/** A step too large for a delta is none: agents have the document, or pull it. */
+async function sendDelta(make: () => ReturnType<typeof fleetDelta>, mailing: Mailing): Promise<void> {
+  try {
+    await mailing.inline(FLEET_TOPICS.delta, (await make()).jws)
+  } catch (error) {
+    if (!(error instanceof MeshError && TOO_LARGE.has(error.code))) throw error
+  }
+}
+
+const TOO_LARGE: ReadonlySet<string> = new Set(['state_malformed', 'jws_too_large'])
 
 async function updateAgents(context: Context): Promise<void> {
   const { database, installation, audit } = context

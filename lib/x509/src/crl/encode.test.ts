@@ -143,6 +143,19 @@ describe('what openssl reads', () => {
     expect(await verify('-crl_check_all', '-CRLfile', one)).toContain('error 44 at 1 depth lookup')
   })
 
+  test('a hundred thousand entries, as many as a CRL of ours has at most', async () => {
+    const entries = Array.from({ length: 100_000 }, (_, index) => ({
+      ...entryOf(leaf, 'superseded'),
+      serialHex: `01${(index + 1).toString(16).padStart(38, '0')}`,
+    }))
+    const der = signed(fieldsOf({ entries }))
+    expect(der.length).toBeLessThan(16 * 1024 * 1024)
+    const file = join(folder, 'many.der')
+    await writeFile(file, der)
+    const { stdout } = await run('openssl', ['crl', '-inform', 'DER', '-in', file, '-noout', '-crlnumber'])
+    expect(stdout).toContain('crlNumber=')
+  })
+
   test('a delta names its base, critically', async () => {
     expect(await text(fieldsOf({ baseNumber: 1_779_000_000 }))).toMatch(
       /X509v3 Delta CRL Indicator: critical\n\s+1779000000/,

@@ -4,7 +4,7 @@ import type { Certificate } from '../certificate.ts'
 import { contextConstructed, TAG } from '../der/tag.ts'
 import { encodeGeneralizedTime, encodeTime } from '../der/time.ts'
 import type { Der } from '../der/writer.ts'
-import { constructed, encodeDer, integer, sequence } from '../der/writer.ts'
+import { constructed, encodeDer, integer, sequence, sequenceOf } from '../der/writer.ts'
 import {
   encodeAuthorityKeyId,
   encodeDistributionPointName,
@@ -65,7 +65,7 @@ export function encodeTbsCrl(fields: CrlFields): Uint8Array {
       encodeTime(fields.thisUpdate),
       encodeTime(fields.nextUpdate),
       // "When there are no revoked certificates, the revoked certificates list MUST be absent": RFC 5280 §5.1.2.6
-      entries.length === 0 ? undefined : sequence(...entries.map(encodeEntry)),
+      entries.length === 0 ? undefined : sequenceOf(entries.map(encodeEntry)),
       constructed(contextConstructed(0), sequence(...extensionsOf(fields, keyId))),
     ),
   )
@@ -88,7 +88,7 @@ function extensionsOf(fields: CrlFields, keyId: Uint8Array): readonly (Der | und
   ]
 }
 
-function encodeEntry({ serialHex, revocationDate, reason, invalidityDate }: CrlEntry): Der {
+function encodeEntry({ serialHex, revocationDate, reason, invalidityDate }: CrlEntry): Uint8Array {
   const extensions = [
     // "the reason code CRL entry extension SHOULD be absent instead of using the unspecified (0) reasonCode value": §5.3.1
     reason === 'unspecified'
@@ -98,9 +98,11 @@ function encodeEntry({ serialHex, revocationDate, reason, invalidityDate }: CrlE
       ? undefined
       : encodeExtension(OID.invalidityDate, false, encodeGeneralizedTime(invalidityDate)),
   ]
-  return sequence(
-    integer(Uint8Array.fromHex(serialHex)),
-    encodeTime(revocationDate),
-    extensions.every((one) => one === undefined) ? undefined : sequence(...extensions),
+  return encodeDer(
+    sequence(
+      integer(Uint8Array.fromHex(serialHex)),
+      encodeTime(revocationDate),
+      extensions.every((one) => one === undefined) ? undefined : sequence(...extensions),
+    ),
   )
 }

@@ -22,6 +22,13 @@ export function constructed(tag: number, ...components: readonly (Der | undefine
   return { tag, contentLength, parts }
 }
 
+/** A SEQUENCE of any number of values: `sequence` takes its own as arguments, and the stack holds only so many. */
+export function sequenceOf(parts: readonly Der[]): DerNode {
+  let contentLength = 0
+  for (const part of parts) contentLength += encodedLength(part)
+  return { tag: TAG.sequence, contentLength, parts }
+}
+
 export function sequence(...components: readonly (Der | undefined)[]): DerNode {
   return constructed(TAG.sequence, ...components)
 }

@@ -69,11 +69,13 @@ export async function generateKey(through: Through, { keyId, label, spec }: Requ
 
 /** Both halves. @throws {TokenFault} `key_missing` when there was neither */
 export function destroyKey(through: Through, keyId: string): void {
-  const handles = find(through, [{ type: pkcs11js.CKA_ID, value: Buffer.from(keyId, 'hex') }], 10)
-  if (handles.length === 0) throw new TokenFault('key_missing', 'the token has no key of this id')
-  for (const handle of handles) {
+  const all = find(through, [{ type: pkcs11js.CKA_ID, value: Buffer.from(keyId, 'hex') }], 10)
+  if (all.length === 0) throw new TokenFault('key_missing', 'the token has no key of this id')
+  const destroy = (handle: Handle) =>
     calling('C_DestroyObject', () => through.module.C_DestroyObject(through.session, handle))
-  }
+  // The private half first: what a crash in between leaves is no key, and is listed by nobody.
+  for (const handle of find(through, keyTemplate(pkcs11js.CKO_PRIVATE_KEY, keyId), 10)) destroy(handle)
+  for (const handle of find(through, [{ type: pkcs11js.CKA_ID, value: Buffer.from(keyId, 'hex') }], 10)) destroy(handle)
 }
 
 function publicMaterial(through: Through, keyId: string): TokenKey['material'] {
