@@ -106,13 +106,14 @@ export async function exchange<C extends LaneConnection>(
     if (!response.writableFinished) given.abort()
   }
   response.once('close', onClose)
-  unit.onCut = (why) => {
+  const cutWhileWaiting = (why: Refusal) => {
     given.abort()
     refuse(unit, response, why, hop.side, deps)
   }
   try {
     let end: RelayEnd | undefined
     for (let attempt = 1; attempt <= 2; attempt += 1) {
+      unit.onCut = cutWhileWaiting // between two attempts as before the first: nothing of it may be sent any more
       const lane: Lane<C> = await lanes.take(given.signal)
       if (given.signal.aborted) {
         lane.giveBack()

@@ -208,8 +208,8 @@ const IDENTITY_PREFIXES = [
  */
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%!$&'()*+;=-]*)(?::\d{0,5})?$/
 const PRINTABLE = /^[!"$-~]*$/
-/** An empty segment, a dot segment. */
-const SUSPICIOUS = /\/\/|\/\.{1,2}(?:\/|$)|\\/
+/** An empty segment, a dot segment; also one with parameters, which servlet containers drop before they resolve it. */
+const SUSPICIOUS = /\/\/|\/\.{1,2}(?:[/;]|$)|\\/
 const BAD_ESCAPE = /%(?![0-9a-fA-F]{2})/
 const ESCAPE = /%([0-9a-fA-F]{2})/g
 const UNRESERVED = /^[A-Za-z0-9._~-]$/

@@ -9,6 +9,8 @@ export interface Pipeline {
    * @returns false when too many wait: then it is not done.
    */
   readonly add: (response: ServerResponse, work: () => void) => boolean
+  /** The answer that is being made on a connection. */
+  readonly current: (socket: Duplex) => ServerResponse | undefined
   /**
    * Does the last `work` of a connection on which nothing more can be read: after the answers that are owed, and in the
    * place of the answer to a request whose body is what cannot be read.
@@ -50,9 +52,12 @@ export function createPipeline(): Pipeline {
       else connection.waiting.push(begin)
       return true
     },
+    current: (socket) => connections.get(socket)?.current,
     end(socket, work) {
       const { current, last, waiting } = connectionOf(socket)
       const isBroken = last !== undefined && !last.req.complete
+      // It was answered before its body was whole: nobody waits for another answer.
+      if (current === undefined && isBroken) return void socket.destroy()
       if (current === undefined || (isBroken && current === last && !current.headersSent)) return work()
       if (isBroken && current === last) return void socket.destroy()
       if (isBroken) waiting.pop()

@@ -79,7 +79,13 @@ export function createHttpServer(handlers: HttpServerHandlers, limits: ProxyLimi
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) =>
     inTurn(response, () => answerWith(response, { code: 'expectation_refused', rule: 'http' })),
   )
-  server.on('connect', (_request, socket: Duplex) => endWith(socket, { code: 'request_malformed', rule: 'http' }))
+  server.on('connect', (_request, socket: Duplex) => {
+    // node:http has let go of the socket: without this, answers that are owed would neither drain nor hear of its end.
+    socket.on('error', ignore)
+    socket.on('drain', () => void pipeline.current(socket)?.emit('drain'))
+    socket.on('end', () => void socket.destroy()).resume()
+    endWith(socket, { code: 'request_malformed', rule: 'http' })
+  })
   server.on('clientError', (error: Error & { code?: string }, socket: Duplex) => {
     socket.on('error', ignore)
     if (!socket.writable || error.code === 'ECONNRESET') {

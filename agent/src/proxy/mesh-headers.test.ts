@@ -569,6 +569,25 @@ test.each(['gzip, chunked', 'chunked, chunked', 'chunked\r\nTransfer-Encoding: c
   },
 )
 
+test('mesh-5d a CONNECT behind a request keeps neither its answer nor its end', async () => {
+  const body = Buffer.alloc(12 * 1024 * 1024, 'x')
+  await using mesh = await startPair({ mode: 'http', onRequest: (_incoming, response) => void response.end(body) })
+  const both = 'GET /big HTTP/1.1\r\nHost: a\r\n\r\nCONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n'
+  const socket = connectPlain(mesh.port)
+  let octets = 0
+  socket.on('data', (chunk: Buffer) => (octets += chunk.length))
+  socket.write(both)
+  await eventually(() => octets > body.length || undefined)
+
+  const leaving = connectPlain(mesh.port)
+  leaving.write(both)
+  await new Promise((resolve) => leaving.once('data', resolve))
+  leaving.pause().destroy()
+  // Both requests are over, the second one because whoever asked has left.
+  const over = () => mesh.caller.records.filter(({ http }) => http?.method === 'GET').length
+  await eventually(() => over() === 2 || undefined)
+})
+
 test('mesh-5d requests sent at once reach the service one after the other, and are answered in that order', async () => {
   const seen: string[] = []
   await using mesh = await startPair({

@@ -15,6 +15,7 @@ const canonical = (target: string, as: string): RequestCase => ({
 export const TARGET_CASES: readonly RequestCase[] = [
   ...['/a/../b', '/..', '/../etc/passwd', '/a/..', '/a/./b', '/.', '/a/.', '/./a'].map((target) => refused(target)),
   ...['/%2e%2e/a', '/a/%2E%2e', '/a/.%2e/b', '/a/%2e./b', '/%2e', '/a/%2e/b'].map((target) => refused(target)),
+  ...['/a/..;/b', '/a/.;x/b', '/%2e%2e;/a', '/a/..;'].map((target) => refused(target)),
   ...['//', '//a', '/a//b', '/a//', '///etc/passwd', '//argus/a'].map((target) => refused(target)),
   ...['/a%2fb', '/a%2Fb', '/%2f%2fargus', '/a%5cb', '/a%5Cb', '/a\\b', '/\\..\\a', '/a\\..\\b'].map((target) =>
     refused(target),
