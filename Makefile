@@ -10,7 +10,7 @@ help: ## this list
 demo: setup ## the mesh at work, in about two minutes; KEEP=1 leaves it running to try out
 	@node e2e/demo/main.ts $(if $(KEEP),--keep)
 
-test: ## all tests; the last line is the total; ONLY=check|unit|conformance|e2e|mesh-mosquitto|interop runs a part
+test: ## all tests; the last line is the total; ONLY=check|unit|conformance|fuzz|e2e|mesh-mosquitto|interop runs a part
 	@tools/setup.sh || { echo '0 passed, 1 failed'; exit 1; }
 	@ONLY='$(ONLY)' node tools/test.ts
 
@@ -19,6 +19,9 @@ check: setup ## formatting, lint, types, unused code, house rules; under a minut
 
 conformance: setup ## other people's tests of path validation; LIMBO=file PKITS=folder WYCHEPROOF=folder name others
 	@LIMBO='$(LIMBO)' PKITS='$(PKITS)' WYCHEPROOF='$(WYCHEPROOF)' node e2e/conformance/main.ts
+
+fuzz: setup ## a million changed inputs for each parser; CASES=n ONLY=target SEED=n CASE=n say which
+	@node e2e/fuzz/main.ts --cases=$(or $(CASES),1000000) --seed='$(SEED)' --only='$(ONLY)' $(if $(CASE),--case=$(CASE))
 
 interop: setup ## other people's tools on what the product makes; ONLY=openssl|certtool|… runs one
 	@node e2e/interop/main.ts $(if $(ONLY),--only=$(ONLY))
@@ -37,4 +40,4 @@ setup:
 	@tools/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance interop interop-tools bench clean setup
+.PHONY: help demo test check conformance fuzz interop interop-tools bench clean setup

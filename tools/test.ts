@@ -19,6 +19,7 @@ const RUNNERS = {
   check: runChecks,
   unit: runUnitTests,
   conformance: (signal) => runReporting('e2e/conformance/main.ts', CONFORMANCE_DEADLINE_MS, signal),
+  fuzz: (signal) => runReporting('e2e/fuzz/main.ts', FUZZ_DEADLINE_MS, signal),
   e2e: (signal) => runSystemTests([], {}, signal),
   // The suite of the mesh once more, on a broker that is not ours.
   'mesh-mosquitto': (signal) => runSystemTests(meshSuite(), { VCC_E2E_BROKER: 'mosquitto' }, signal),
@@ -28,6 +29,7 @@ const RUNNERS = {
 const UNIT_DEADLINE_MS = 10 * 60_000
 const E2E_DEADLINE_MS = 20 * 60_000
 const CONFORMANCE_DEADLINE_MS = 10 * 60_000
+const FUZZ_DEADLINE_MS = 15 * 60_000
 const INTEROP_DEADLINE_MS = 10 * 60_000
 
 async function runUnitTests(signal: AbortSignal): Promise<Counts> {
