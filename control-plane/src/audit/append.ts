@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { compiled } from '../database/compiled.ts'
 import { change, first, query, type Unit } from '../database/unit.ts'
 import { type AuditEntry, AuditError, assertEntry } from './entry.ts'
 import { type AuditSource, GENESIS, type Head, makeRecord } from './record.ts'
@@ -25,8 +26,8 @@ export function* appendAudit(entry: AuditEntry, deps: AuditDeps): Unit<number> {
   if (entry.event !== 'TIM-03') assertNotBehind(head.ts, at)
   const salt = randomBytes(SALT_BYTES)
   const { seq, record, details } = makeRecord(entry, { head, at, source: deps.source, salt })
-  yield* change(query.insertInto('audit_entries').values({ seq, record }))
-  if (details !== undefined) yield* change(query.insertInto('audit_details').values({ seq, salt, details }))
+  yield* change(insertEntry({ seq, record }))
+  if (details !== undefined) yield* change(insertDetails({ seq, salt, details }))
   return seq
 }
 
@@ -34,19 +35,36 @@ export function* appendAudit(entry: AuditEntry, deps: AuditDeps): Unit<number> {
 export const CLOCK_TOLERANCE_MS = 300_000
 
 function* readHead(): Unit<Head & { ts: string | undefined }> {
-  const last = yield* first(
-    query.selectFrom('audit_entries').select(['seq', 'hash', 'ts']).orderBy('seq', 'desc').limit(1),
-  )
+  const last = yield* first(newestEntry())
   if (last === undefined) return { ...GENESIS, ts: undefined }
-  if (typeof last.hash !== 'string' || typeof last.ts !== 'string') {
+  const { hash, ts } = readRecord(last.record)
+  if (typeof hash !== 'string' || typeof ts !== 'string') {
     throw new AuditError('audit_head_unreadable', `entry ${last.seq} at the head of the audit chain is damaged`)
   }
-  return last
+  return { seq: last.seq, hash, ts }
+}
+
+/** Here rather than by the derived columns, which parse the record once each. */
+function readRecord(record: string): { readonly hash?: unknown; readonly ts?: unknown } {
+  try {
+    const value: unknown = JSON.parse(record)
+    return typeof value === 'object' && value !== null ? value : {}
+  } catch {
+    return {}
+  }
 }
 
 function assertNotBehind(head: string | undefined, at: Temporal.Instant): void {
   if (head === undefined || Date.parse(head) - at.epochMilliseconds <= CLOCK_TOLERANCE_MS) return
   throw new AuditError('audit_clock_behind', `the clock stands behind the last audit entry, which is of ${head}`)
 }
+
+const newestEntry = compiled(() =>
+  query.selectFrom('audit_entries').select(['seq', 'record']).orderBy('seq', 'desc').limit(1),
+)
+const insertEntry = compiled((row: { seq: number; record: string }) => query.insertInto('audit_entries').values(row))
+const insertDetails = compiled((row: { seq: number; salt: Uint8Array; details: string }) =>
+  query.insertInto('audit_details').values(row),
+)
 
 const SALT_BYTES = 32

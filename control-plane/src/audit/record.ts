@@ -80,7 +80,22 @@ export function makeRecord(entry: AuditEntry, context: RecordContext): MadeRecor
     details_commit: details === undefined ? undefined : commitTo(salt, details),
     prev_hash: head.hash,
   })
-  return { seq: head.seq + 1, record: canonical({ ...body, hash: hashOf(body) }), details }
+  return { seq: head.seq + 1, record: sealed(body), details }
+}
+
+/** The record with its hash, `canonical({ ...body, hash: hashOf(body) })`, where each member is written once. */
+function sealed(body: RecordBody): string {
+  const members = Object.entries(body).map(([name, value]) => ({
+    name,
+    text: `${JSON.stringify(name)}:${canonical(value)}`,
+  }))
+  const text = (all: typeof members) =>
+    `{${all
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .map((member) => member.text)
+      .join(',')}}`
+  const hash = createHash('sha384').update(text(members)).digest('hex')
+  return text([...members, { name: 'hash', text: `"hash":"${hash}"` }])
 }
 
 /** SHA-384 of the canonical form; `body` is the record without its `hash`. */

@@ -1,6 +1,7 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { formatName } from '@vcc/x509'
 import { canonical } from '../audit/record.ts'
+import { compiled } from '../database/compiled.ts'
 import { change, many, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import type { Authority, Grants } from './authority.ts'
@@ -45,16 +46,17 @@ export function* authorityRows(): Unit<readonly AuthorityRow[]> {
 
 /** Whether a CA may still sign, with this key: asked again in the last commit of an issuance. */
 export function* authorityMaySign(caId: string, keyId: string): Unit<boolean> {
-  const rows = yield* many(
-    query
-      .selectFrom('certificate_authorities')
-      .select(['state', 'key_id'])
-      .where('ca_id', '=', caId)
-      .where('state', '=', 'active')
-      .where('key_id', '=', keyId),
-  )
-  return rows.length === 1
+  return (yield* many(activeByKey(caId, keyId))).length === 1
 }
+
+const activeByKey = compiled((caId: string, keyId: string) =>
+  query
+    .selectFrom('certificate_authorities')
+    .select(['state', 'key_id'])
+    .where('ca_id', '=', caId)
+    .where('state', '=', 'active')
+    .where('key_id', '=', keyId),
+)
 
 export function* setCrlShards(caId: string, shards: number): Unit<void> {
   yield* change(query.updateTable('certificate_authorities').set({ crl_shards: shards }).where('ca_id', '=', caId))

@@ -1,3 +1,4 @@
+import { compiled } from '../database/compiled.ts'
 import { change, first, many, one, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 
@@ -58,8 +59,12 @@ const COLUMNS = [
 const certificates = () => query.selectFrom('certificates').select(COLUMNS)
 
 export function* certificateByIssuerAndSerial(caId: string, serialHex: string): Unit<CertificateRow | undefined> {
-  return yield* first(certificates().where('issuing_ca_id', '=', caId).where('serial_number', '=', serialHex))
+  return yield* first(byIssuerAndSerial(caId, serialHex))
 }
+
+const byIssuerAndSerial = compiled((caId: string, serialHex: string) =>
+  certificates().where('issuing_ca_id', '=', caId).where('serial_number', '=', serialHex),
+)
 
 /** The newest certificate of a key that is still valid. */
 export function* certificateByKey(spkiSha256: string, now: Date): Unit<CertificateRow | undefined> {

@@ -152,6 +152,7 @@ function openAsWriter(
 function makeDurable(connection: Connection): void {
   const mode = connection.pragma('journal_mode = wal', { simple: true })
   connection.pragma('synchronous = full')
+  connection.pragma('wal_autocheckpoint = 4000') // 16 MiB: a page that many commits change is written back once
   const synchronous = connection.pragma('synchronous', { simple: true })
   if (mode === 'wal' && synchronous === SYNCHRONOUS_FULL) return
   throw new DatabaseError('database_failed', 'the file system does not allow write-ahead logging with full flushes')

@@ -46,6 +46,7 @@ export interface Runner {
 export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> = {}): Runner {
   const { queued, group, groupMs, deadlineMs, steps } = { ...LIMITS, ...limits }
   const statements = statementsOf(connection)
+  const transaction = transactionOf(connection)
   const broken = new AbortController()
   const queue: Job[] = []
   let scheduled = false
@@ -91,7 +92,7 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
     const until = performance.now() + groupMs
     const settle: (() => void)[] = []
     try {
-      connection.exec('begin immediate')
+      transaction.beginWriting()
       for (const [index, job] of jobs.entries()) {
         if (index > 0 && performance.now() > until) {
           queue.unshift(...jobs.slice(index))
@@ -99,7 +100,7 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
         }
         settle.push(runInSavepoint(job))
       }
-      connection.exec('commit')
+      transaction.commit()
       return settle
     } catch (cause) {
       abandon(connection)
@@ -112,16 +113,16 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
 
   /** @throws the driver's error when it took the whole transaction with it. */
   function runInSavepoint(job: Job): () => void {
-    connection.exec('savepoint unit')
+    transaction.save()
     try {
       const value = drive(job.work(), statements.execute, job.steps)
-      connection.exec('release unit')
+      transaction.release()
       return () => job.resolve(value)
     } catch (error) {
       const stored = storageError(error)
       if (!connection.inTransaction || (stored !== undefined && breaksFile(stored))) throw error
-      connection.exec('rollback to unit')
-      connection.exec('release unit')
+      transaction.rollBackToSave()
+      transaction.release()
       return () => job.reject(stored ?? error)
     }
   }
@@ -152,7 +153,7 @@ export function runnerOf(connection: Connection, limits: Partial<RunnerLimits> =
     async read<T>(work: Work<T>): Promise<T> {
       if (closed) throw new DatabaseError('database_closed', 'the database is closed')
       try {
-        return readSnapshot(connection, statements, work, steps)
+        return readSnapshot(connection, transaction, statements, work, steps)
       } catch (cause) {
         const stored = storageError(cause)
         if (stored === undefined) throw cause
@@ -194,11 +195,17 @@ function takeDue(queue: Job[], group: number): readonly Job[] {
 }
 
 /** Reads of one unit see one snapshot, whoever writes meanwhile. */
-function readSnapshot<T>(connection: Connection, statements: Statements, work: Work<T>, steps: number): T {
-  connection.exec('begin')
+function readSnapshot<T>(
+  connection: Connection,
+  transaction: Transaction,
+  statements: Statements,
+  work: Work<T>,
+  steps: number,
+): T {
+  transaction.beginReading()
   try {
     const value = drive(work(), statements.read, steps)
-    connection.exec('commit')
+    transaction.commit()
     return value
   } catch (cause) {
     abandon(connection)
@@ -216,6 +223,24 @@ function drive<T>(unit: Unit<T>, execute: (query: CompiledQuery) => StepResult, 
     return turn.value
   } finally {
     unit.return(undefined as never) // ends a unit whose query failed; nothing for one that is done
+  }
+}
+
+type Transaction = ReturnType<typeof transactionOf>
+
+/** The frame of every unit, prepared once. */
+function transactionOf(connection: Connection) {
+  const prepared = (text: string) => {
+    const statement = connection.prepare(text)
+    return () => void statement.run()
+  }
+  return {
+    beginWriting: prepared('begin immediate'),
+    beginReading: prepared('begin'),
+    commit: prepared('commit'),
+    save: prepared('savepoint unit'),
+    release: prepared('release unit'),
+    rollBackToSave: prepared('rollback to unit'),
   }
 }
 

@@ -1,4 +1,5 @@
 import { canonicalJson } from '@vcc/mesh'
+import { compiled } from '../database/compiled.ts'
 import { change, first, many, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
@@ -32,8 +33,12 @@ const COLUMNS = [
 ] as const
 
 export function* tokenByHash(hash: string): Unit<TokenRow | undefined> {
-  return yield* first(query.selectFrom('join_tokens').select(COLUMNS).where('token_sha256', '=', hash))
+  return yield* first(byTokenHash(hash))
 }
+
+const byTokenHash = compiled((hash: string) =>
+  query.selectFrom('join_tokens').select(COLUMNS).where('token_sha256', '=', hash),
+)
 
 export function* listTokens(organization: string): Unit<readonly TokenRow[]> {
   return yield* many(

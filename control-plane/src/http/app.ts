@@ -117,7 +117,10 @@ function mount(app: FastifyInstance, name: RouteName, deps: AppDeps): void {
       const context = {
         caller: request.caller,
         requestId: request.id,
-        signal: AbortSignal.any([goneSignal(reply), deps.stopping]),
+        // Made for those who ask: few wait.
+        get signal() {
+          return AbortSignal.any([goneSignal(reply), deps.stopping])
+        },
       } as Parameters<typeof handler>[1]
       const answer = await handler(input, context)
       return reply
@@ -132,6 +135,7 @@ function mount(app: FastifyInstance, name: RouteName, deps: AppDeps): void {
 /** The response closes with its connection; the request does as soon as its body is read. */
 function goneSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController()
+  if (raw.closed) gone.abort()
   raw.once('close', () => gone.abort())
   return gone.signal
 }

@@ -1,8 +1,11 @@
 import { createHash, randomUUIDv7 } from 'node:crypto'
 import { canonicalJson } from '@vcc/mesh'
 import { formatName, type Tbs } from '@vcc/x509'
+import type { Insertable } from 'kysely'
 import { authorityMaySign } from '../authority/store.ts'
 import { shardOf } from '../crl/scope.ts'
+import { compiled } from '../database/compiled.ts'
+import type { Schema } from '../database/schema.ts'
 import { change, many, query, type Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
@@ -48,7 +51,7 @@ export function* openIntent(
   yield* assertNotShutOut(certifiedBy(order))
   const at = epochSeconds(deps.now())
   yield* change(
-    query.insertInto('issuance_intents').values({
+    insertIntent({
       intent_id: intent.intentId,
       issuing_ca_id: intent.issuingCaId,
       serial_number: serialHex,
@@ -82,7 +85,7 @@ export function* completeIntent(order: CertificateOrder, intent: Intent, der: Ui
   yield* assertNotShutOut(certifiedBy(order))
   const certId = randomUUIDv7()
   yield* change(
-    query.insertInto('certificates').values({
+    insertCertificate({
       ...rowOf(order, intent.serialHex, epochSeconds(deps.now())),
       cert_id: certId,
       der,
@@ -164,14 +167,7 @@ function* resolveBatch(which: Abandoned, deps: Pick<IssueDeps, 'now' | 'audit'>)
 }
 
 function* resolve(intent: Intent, state: 'completed', deps: IssueDeps): Unit<void> {
-  const swapped = yield* change(
-    query
-      .updateTable('issuance_intents')
-      .set({ state, resolved_at: epochSeconds(deps.now()) })
-      .where('intent_id', '=', intent.intentId)
-      .where('state', '=', 'open')
-      .where('owner', '=', deps.owner),
-  )
+  const swapped = yield* change(resolveIntent(state, epochSeconds(deps.now()), intent.intentId, deps.owner))
   if (swapped !== 1) throw new DomainError('issuance_lost', 'the issuance was resolved otherwise while it was signed')
 }
 
@@ -218,6 +214,21 @@ function rowOf(order: CertificateOrder, serialHex: string, at: number) {
     created_at: at,
   }
 }
+
+const insertIntent = compiled((row: Insertable<Schema['issuance_intents']>) =>
+  query.insertInto('issuance_intents').values(row),
+)
+const insertCertificate = compiled((row: Insertable<Schema['certificates']>) =>
+  query.insertInto('certificates').values(row),
+)
+const resolveIntent = compiled((state: 'completed', at: number, intentId: string, owner: string) =>
+  query
+    .updateTable('issuance_intents')
+    .set({ state, resolved_at: at })
+    .where('intent_id', '=', intentId)
+    .where('state', '=', 'open')
+    .where('owner', '=', owner),
+)
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')

@@ -1,3 +1,4 @@
+import { compiled } from '../database/compiled.ts'
 import { change, first, many, query, type Unit } from '../database/unit.ts'
 
 export interface InstanceRow {
@@ -51,8 +52,12 @@ const COLUMNS = [
 ] as const
 
 export function* instanceById(instanceId: string): Unit<InstanceRow | undefined> {
-  return yield* first(query.selectFrom('agents').select(COLUMNS).where('instance_id', '=', instanceId))
+  return yield* first(byInstanceId(instanceId))
 }
+
+const byInstanceId = compiled((instanceId: string) =>
+  query.selectFrom('agents').select(COLUMNS).where('instance_id', '=', instanceId),
+)
 
 export function* activeInstances(organization: string): Unit<readonly InstanceRow[]> {
   return yield* many(

@@ -1,3 +1,4 @@
+import { compiled } from '../database/compiled.ts'
 import { change, first, many, query, type Unit } from '../database/unit.ts'
 
 export interface ServiceRow {
@@ -40,12 +41,18 @@ const COLUMNS = [
 const registered = () => query.selectFrom('vcc_services').select(COLUMNS).where('deregistered_at', 'is', null)
 
 export function* serviceById(serviceId: string): Unit<ServiceRow | undefined> {
-  return yield* first(registered().where('service_id', '=', serviceId))
+  return yield* first(byServiceId(serviceId))
 }
 
+const byServiceId = compiled((serviceId: string) => registered().where('service_id', '=', serviceId))
+
 export function* serviceByName(organization: string, name: string): Unit<ServiceRow | undefined> {
-  return yield* first(registered().where('organization_id', '=', organization).where('service_name', '=', name))
+  return yield* first(byServiceName(organization, name))
 }
+
+const byServiceName = compiled((organization: string, name: string) =>
+  registered().where('organization_id', '=', organization).where('service_name', '=', name),
+)
 
 export function* servicesOf(organization: string): Unit<readonly ServiceRow[]> {
   return yield* many(registered().where('organization_id', '=', organization).orderBy('service_name').limit(10_000))

@@ -1,7 +1,7 @@
 import type { CertificateRow } from '../certificates/store.ts'
 import type { Unit } from '../database/unit.ts'
 import { DomainError } from '../errors.ts'
-import { denialsUnder, isKeyBlocked, isShutOut } from './store.ts'
+import { denialsUnder, isKeyBlocked, standingDenial } from './store.ts'
 
 /** What would be certified. */
 export interface Certified {
@@ -21,10 +21,10 @@ export function* assertNotShutOut({ spkiSha256Hex, uris, issuerSpkiSha256Hex }: 
   if (yield* isKeyBlocked(spkiSha256Hex)) {
     throw new DomainError('key_blocked', 'this key is known to be compromised', { hint: 'make a new key pair' })
   }
-  if (yield* isShutOut('spki', spkiSha256Hex)) throw denied('this key')
-  if (issuerSpkiSha256Hex !== undefined && (yield* isShutOut('issuer', issuerSpkiSha256Hex)))
-    throw denied('the issuer of this certificate')
-  for (const uri of uris) if (yield* isShutOut('identity', uri)) throw denied(uri)
+  for (const identity of uris.length === 0 ? [''] : uris) {
+    const denial = yield* standingDenial({ spki: spkiSha256Hex, issuer: issuerSpkiSha256Hex ?? '', identity })
+    if (denial !== undefined) throw denied(WORDS[denial.kind] ?? denial.value)
+  }
 }
 
 /**
@@ -40,8 +40,7 @@ export function* assertNotDenied(row: PresentedRow): Unit<void> {
 
 /** Whether a standing denial shuts out this certificate. */
 export function* isDenied(row: PresentedRow): Unit<boolean> {
-  if (yield* isShutOut('spki', row.spki_sha256)) return true
-  if (row.uri !== null && (yield* isShutOut('identity', row.uri))) return true
+  if (yield* standingDenial({ spki: row.spki_sha256, issuer: '', identity: row.uri ?? '' })) return true
   for (const { kind, value, issuer } of yield* denialsUnder(row.issuing_ca_id)) {
     if (kind === 'issuer' ? value.startsWith(row.issuing_ca_id) : value === row.serial_number && issuer !== null)
       return true
@@ -56,3 +55,6 @@ function denied(what: string): DomainError {
     hint: 'an operator decided so; vcc-pki denials list shows by which denial',
   })
 }
+
+/** An identity is named by itself. */
+const WORDS: Readonly<Record<string, string>> = { spki: 'this key', issuer: 'the issuer of this certificate' }

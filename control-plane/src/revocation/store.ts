@@ -1,5 +1,7 @@
 import type { RevocationReason } from '@vcc/api'
+import { sql } from 'kysely'
 import type { CertificateRow } from '../certificates/store.ts'
+import { compiled } from '../database/compiled.ts'
 import { change, first, many, one, query, type Unit } from '../database/unit.ts'
 
 /** What is put on record of one certificate. */
@@ -83,9 +85,12 @@ export function* blockKey(spkiSha256: string, by: { at: number; actor: string })
 }
 
 export function* isKeyBlocked(spkiSha256: string): Unit<boolean> {
-  const row = yield* first(query.selectFrom('blocked_keys').select('id').where('spki_sha256', '=', spkiSha256))
-  return row !== undefined
+  return (yield* first(blockedKey(spkiSha256))) !== undefined
 }
+
+const blockedKey = compiled((spkiSha256: string) =>
+  query.selectFrom('blocked_keys').select('id').where('spki_sha256', '=', spkiSha256),
+)
 
 export interface DenialRow {
   readonly denial_id: string
@@ -171,19 +176,26 @@ export function* releasesSince(instant: number): Unit<readonly { readonly denial
   )
 }
 
-/** Whether an identity, or what else is named, is shut out by a standing denial. */
-export function* isShutOut(kind: DenialRow['kind'], value: string): Unit<boolean> {
-  const row = yield* first(
+/** A standing denial that shuts out this key, this issuer or this identity; '' names none. */
+export function* standingDenial(of: {
+  readonly spki: string
+  readonly issuer: string
+  readonly identity: string
+}): Unit<Pick<DenialRow, 'kind' | 'value'> | undefined> {
+  return yield* first(anyDenial(of.spki, of.issuer, of.identity))
+}
+
+/** One question, asked twice in every issuance: three searches of the index of standing denials. */
+const anyDenial = compiled((spki: string, issuer: string, identity: string) => {
+  const standing = (kind: DenialRow['kind'], value: string) =>
     query
       .selectFrom('denials')
-      .select('id')
-      .where('kind', '=', kind)
+      .select(['kind', 'value'])
+      .where('kind', '=', sql.lit(kind))
       .where('value', '=', value)
       .where('released_at', 'is', null)
-      .limit(1),
-  )
-  return row !== undefined
-}
+  return standing('spki', spki).unionAll(standing('issuer', issuer)).unionAll(standing('identity', identity))
+})
 
 /** Standing denials of a CA, and of single certificates it issued. `ca_id` is the first half of the SHA-256 of its SPKI. */
 export function* denialsUnder(caId: string): Unit<readonly Pick<DenialRow, 'kind' | 'value' | 'issuer'>[]> {
