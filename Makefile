@@ -10,7 +10,7 @@ help: ## this list
 demo: setup ## the mesh at work, in about two minutes; KEEP=1 leaves it running to try out
 	@node e2e/demo/main.ts $(if $(KEEP),--keep)
 
-test: ## all tests; the last line is the total; ONLY=check|unit|conformance|fuzz|e2e|mesh-mosquitto|interop runs a part
+test: ## all tests; the last line is the total; ONLY=check|unit|conformance|fuzz|e2e|mesh-softhsm-mosquitto|interop runs a part
 	@tools/setup.sh || { echo '0 passed, 1 failed'; exit 1; }
 	@ONLY='$(ONLY)' node tools/test.ts
 

@@ -21,10 +21,12 @@ const RUNNERS = {
   conformance: (signal) => runReporting('e2e/conformance/main.ts', CONFORMANCE_DEADLINE_MS, signal),
   fuzz: (signal) => runReporting('e2e/fuzz/main.ts', FUZZ_DEADLINE_MS, signal),
   e2e: (signal) => runSystemTests([], {}, signal),
-  // The suite of the mesh once more, on a broker that is not ours.
-  'mesh-mosquitto': (signal) => runSystemTests(meshSuite(), { VCC_E2E_BROKER: 'mosquitto' }, signal),
+  // The suite of the mesh once more, on keys and a broker that are not ours: SoftHSM and Mosquitto.
+  'mesh-softhsm-mosquitto': (signal) => runSystemTests(meshSuite(), OTHERS, signal),
   interop: (signal) => runReporting('e2e/interop/main.ts', INTEROP_DEADLINE_MS, signal),
 } as const satisfies Record<string, (signal: AbortSignal) => Promise<Counts>>
+
+const OTHERS = { VCC_E2E_BROKER: 'mosquitto', VCC_E2E_KEYS: 'softhsm' }
 
 const UNIT_DEADLINE_MS = 10 * 60_000
 const E2E_DEADLINE_MS = 20 * 60_000
