@@ -8,4 +8,4 @@ test('ca-1 a million serials: 20 octets whose first is 01 to 7f, as long in DER,
     if (!/^(0[1-9a-f]|[1-7][0-9a-f])[0-9a-f]{38}$/.test(serial)) expect.fail(serial)
     if (der.integer(Uint8Array.fromHex(serial)).length !== 22) expect.fail(serial)
   }
-})
+}, 300_000)
