@@ -44,6 +44,10 @@ export const AGENT_FAILURES = {
     exit: 'usage',
     hint: 'the configuration belongs to another service than the identity in the state folder',
   },
+  state_folder_unusable: {
+    exit: 'failed',
+    hint: 'mount its disk for writing, and let the folder belong to the user of vcc-agent',
+  },
   state_folder_busy: { exit: 'conflict', hint: 'stop the other vcc-agent of this state folder first' },
   admin_socket_unusable: { exit: 'failed', hint: 'move away what is in its place, or name another path with `admin`' },
   agent_unreachable: { exit: 'unreachable', hint: 'is vcc-agent running? --config or --admin name its socket' },

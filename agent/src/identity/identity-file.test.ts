@@ -46,7 +46,7 @@ test('the pending key is on the disk before it is handed out, and stays the same
 
 const refused: readonly { name: string; damage: (path: string) => Promise<void>; code: string }[] = [
   { name: 'a truncated file', damage: (path) => truncate(path, 700), code: 'identity_file_invalid' },
-  { name: 'an empty file', damage: (path) => truncate(path, 0), code: 'secret_empty' },
+  { name: 'an empty file', damage: (path) => truncate(path, 0), code: 'identity_file_invalid' },
   { name: 'a key without a certificate', damage: (path) => truncate(path, 241), code: 'identity_file_invalid' },
   {
     name: 'a certificate without a key',

@@ -77,10 +77,15 @@ async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return (await readSecretFile(path, { maxBytes: MAX_BYTES })).toString('utf8')
   } catch (error) {
+    if (error instanceof RuntimeError && NOT_WRITTEN_BY_US.has(error.code)) {
+      throw new AgentError('identity_file_invalid', error.message, { cause: error, reason: error.code })
+    }
     ignoreMissing(error)
     return undefined
   }
 }
+
+const NOT_WRITTEN_BY_US: ReadonlySet<string> = new Set(['secret_empty', 'file_too_large', 'file_not_regular'])
 
 /** @throws whatever is not the absence of the file */
 export function ignoreMissing(error: unknown): void {

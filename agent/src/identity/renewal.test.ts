@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type AgentContent, agentDocument, instanceTopics, isoSeconds, jwsSigner, type TrustStatement } from '@vcc/mesh'
@@ -56,9 +56,8 @@ async function start(options: { issue?: Issue; demand?: Date; broker?: 'silent' 
     statement: TRUST,
     instance: INSTANCE,
     workload: identity.workload,
-    files: stateFiles(folder),
+    files: { save: async () => true, saveMarks: async () => true },
     onChange: async () => {},
-    onNotStored: () => {},
     onGap: () => {},
     onRefused: (fact) => {
       throw new Error(fact.code)
@@ -82,7 +81,11 @@ async function start(options: { issue?: Issue; demand?: Date; broker?: 'silent' 
         return issued.chainDer.map((der) => Buffer.from(der).toString('base64'))
       }
       const made = await (options.issue ?? ((_spki, fresh) => fresh()))(publicKey.spkiSha256Hex, chain)
-      return { instance: INSTANCE, chain: made }
+      return {
+        refusedKeys,
+        instance: INSTANCE,
+        chain: made,
+      }
     }
   const api = {
     call: over('agent') as ApiLink['call'], // the one route that a renewal asks
@@ -103,6 +106,7 @@ async function start(options: { issue?: Issue; demand?: Date; broker?: 'silent' 
   }
   const trust = () => ({ root: pki.root.certificate, statement: TRUST })
   const failures: { code: string; failures: number; waitMs: number }[] = []
+  const refusedKeys: string[] = []
   const renewal = new Renewal({
     identity: () => identity,
     files,
@@ -111,6 +115,7 @@ async function start(options: { issue?: Issue; demand?: Date; broker?: 'silent' 
     api,
     broker,
     answers: createAnswers({ trust, keeper: () => keeper, now: () => now }),
+    onPendingRefused: (code) => refusedKeys.push(code),
     onRenewed: async (next) => {
       identity = next
     },
@@ -124,6 +129,7 @@ async function start(options: { issue?: Issue; demand?: Date; broker?: 'silent' 
     asked,
     published,
     failures,
+    refusedKeys,
     identity: () => identity,
     pass: (seconds: number) => {
       now = secondsAfter(now, seconds)
@@ -147,6 +153,27 @@ async function demanding(issuedAfter: Date, service: string): Promise<string> {
     now: START,
   })
   return jws
+}
+
+const spoilt: readonly { name: string; code: string; spoil: (path: string) => Promise<void> }[] = [
+  { name: 'empty', code: 'secret_empty', spoil: (path) => writeFile(path, '') },
+  {
+    name: 'truncated',
+    code: 'identity_file_invalid',
+    spoil: async (path) => writeFile(path, (await readFile(path)).subarray(0, 100)),
+  },
+  { name: 'something else', code: 'identity_file_invalid', spoil: (path) => writeFile(path, 'hello') },
+]
+for (const { name, code, spoil } of spoilt) {
+  test(`a stored key that is ${name} is told and replaced: it holds up no renewal`, async () => {
+    const agent = await start()
+    await agent.files.pendingKey()
+    await spoil(join(folder, 'pending-key.pem'))
+    agent.pass(27 * 3600)
+    await agent.renewal.tend()
+    expect(agent).toMatchObject({ failures: [], refusedKeys: [code] })
+    expect(agent.asked).toHaveLength(1)
+  })
 }
 
 const refuse = (reason: string) => () => {

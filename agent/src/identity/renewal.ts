@@ -24,6 +24,8 @@ export interface RenewalDeps {
   readonly answers: Answers
   /** The new certificate is on the disk; it is served when this resolves. */
   readonly onRenewed: (next: Identity, why: string) => Promise<void>
+  /** A key that was stored for a request cannot be used, and is replaced. */
+  readonly onPendingRefused: (code: string, error: unknown) => void
   readonly onFailed: (fact: { why: string; code: string; failures: number; waitMs: number }, error: unknown) => void
   readonly now: () => Date
   /** Ends the waiting for an answer: the agent ends. */
@@ -126,8 +128,13 @@ export class Renewal {
 
   /** The key of a request whose answer was lost, or a new one; never the one in use, which a crash may have left there. */
   async #nextKey(): Promise<AgentKey> {
-    const { files, identity } = this.#deps
-    const pending = await files.pendingKey()
+    const { files, identity, onPendingRefused } = this.#deps
+    const pending = await files.pendingKey().catch(async (error: unknown) => {
+      if (!(error instanceof AgentError)) throw error
+      onPendingRefused(reasonOf(error), error)
+      await files.dropPending()
+      return await files.pendingKey()
+    })
     if (pending.publicKey.spkiSha256Hex !== identity().key.publicKey.spkiSha256Hex) return pending
     await files.dropPending()
     return await files.pendingKey()

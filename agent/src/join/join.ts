@@ -1,6 +1,6 @@
 import { apiClient, type RouteInput } from '@vcc/api'
 import { clientContext, peerDispatcher, STATE_FORMATS, verifyTrustStatement } from '@vcc/mesh'
-import { ensureFolder } from '@vcc/runtime'
+import { ensureFolder, removeTemporaries } from '@vcc/runtime'
 import { buildCsr, type Certificate, ekuOid } from '@vcc/x509'
 import { callError, derOf, parseIssued } from '../control/answers.ts'
 import { AgentError } from '../errors.ts'
@@ -41,6 +41,7 @@ export interface JoinDeps {
 export async function joinMesh(request: JoinRequest, deps: JoinDeps): Promise<Identity> {
   await ensureFolder(request.stateFolder)
   using _ = await lockFolder(request.stateFolder)
+  await removeTemporaries(request.stateFolder)
   const identities = identityFiles(request.stateFolder)
   const trusts = trustFiles(request.stateFolder)
   const finished = await finishedBefore(identities, await trusts.read(), deps)

@@ -31,7 +31,13 @@ export const agentEvents = defineEvents({
   state_passed_over: event<{ what: string; code: string }>('debug', 'signed state was passed over'),
   message_failed: event<{ topic: string }>('error', 'a message of the broker could not be looked at'),
   state_not_applied: event<{ code: string }>('error', 'signed state could not be put in force'),
-  state_not_stored: event<{ kind: string }>('error', 'signed state is in force but could not be written to the disk'),
+  state_not_stored: event<{ file: string; code: string }>(
+    'error',
+    'signed state is in force but could not be written to the disk',
+  ),
+  state_stored_again: event<{ file: string }>('info', 'what could not be written to the disk is there now'),
+  leftovers_removed: event<{ count: number }>('info', 'files that an earlier run left half written were removed'),
+  pending_key_refused: event<{ code: string }>('warn', 'the stored key of the next certificate cannot be used'),
   certificate_renewed: event<{ serialHex: string; notAfter: Date; why: string }>('info', 'certificate renewed'),
   certificate_not_renewed: event<{ why: string; code: string; failures: number; waitMs: number }>(
     'warn',

@@ -23,7 +23,7 @@ import { parseAgentKey } from '../identity/key.ts'
 import { createDataPlane } from '../proxy/data-plane.ts'
 import { NO_EVENTS, NO_METRICS } from '../proxy/observe.ts'
 import { StateKeeper } from '../state/keeper.ts'
-import { stateFiles } from '../state/state-files.ts'
+import { NO_MARKS } from '../state/marks.ts'
 import { inForce } from './in-force.ts'
 
 const INSTANCE = 'abcdefgh01234567'
@@ -130,15 +130,14 @@ async function start() {
   )
   stack.push(() => dataPlane[Symbol.asyncDispose]())
   const root = pki.root.certificate
-  const loaded = { fleet: undefined, agent: undefined, floor: undefined, refused: [] }
+  const loaded = { fleet: undefined, agent: undefined, marks: NO_MARKS, refused: [] }
   const keeper = new StateKeeper(loaded, {
     root,
     statement: trust,
     instance: INSTANCE,
     workload: COVINA,
-    files: stateFiles(folder),
+    files: { save: async () => true, saveMarks: async () => true },
     onChange: () => force.apply(),
-    onNotStored: () => {},
     onGap: () => {},
     onRefused: ({ code }) => {
       throw new Error(code)

@@ -6,6 +6,7 @@ import {
   EXIT,
   LOG_LEVELS,
   now,
+  removeTemporaries,
   runService,
   type ServiceContext,
   setExitCode,
@@ -26,6 +27,7 @@ import { statusBody } from '../report/status-body.ts'
 import { say } from '../report/uplink.ts'
 import { lockFolder } from '../state/folder-lock.ts'
 import { StateKeeper } from '../state/keeper.ts'
+import { keptFiles } from '../state/kept-files.ts'
 import { puller } from '../state/puller.ts'
 import { bypassPossible, readStatus } from '../status/read.ts'
 import type { StateAlarm } from '../status/state-in-force.ts'
@@ -34,7 +36,7 @@ import { accessLog } from './access.ts'
 import { agentEvents } from './events.ts'
 import { explained } from './explain.ts'
 import { inForce } from './in-force.ts'
-import { readJoined } from './joined.ts'
+import { readJoinedOrFetch } from './joined.ts'
 import { type AgentGauges, createAgentMetrics, proxyMetrics } from './metrics.ts'
 
 /** How often a certificate that is not renewed any more is looked at. */
@@ -57,15 +59,16 @@ export async function runAgent(config: AgentConfig): Promise<void> {
 async function serve(
   config: AgentConfig,
   { log, events }: { log: ReturnType<typeof createLogger>; events: ReturnType<typeof agentEvents> },
-  { stopped, resources, ready }: ServiceContext,
+  { signal, stopped, resources, ready }: ServiceContext,
 ): Promise<void> {
   const startedAt = now()
   resources.use(await lockFolder(config.stateFolder))
-  const joined = await readJoined(config)
+  const leftovers = await removeTemporaries(config.stateFolder)
+  if (leftovers > 0) events.leftovers_removed({ count: leftovers })
+  const joined = await readJoinedOrFetch(config, signal, events.state_file_refused)
   const { trust } = joined
-  let { identity } = joined
+  let { identity, keptStatement } = joined
   const { root } = trust
-  let keptStatement = trust.statement.version
   let health: ServiceHealth = { health: 'unknown' }
   let hasServed = false
   let isDraining = false
@@ -101,18 +104,24 @@ async function serve(
   )
   resources.use(dataPlane)
 
-  for (const refused of joined.loaded.refused) events.state_file_refused(refused)
+  for (const refused of joined.refused) events.state_file_refused(refused)
+  const files = keptFiles({
+    states: joined.states,
+    statements: joined.statements,
+    refused: joined.refused,
+    events: { notStored: events.state_not_stored, storedAgain: events.state_stored_again },
+    now,
+  })
   const keeper: StateKeeper = new StateKeeper(joined.loaded, {
     root: trust.root,
     statement: trust.statement,
     instance: identity.instance,
     workload: identity.workload,
-    files: joined.states,
+    files,
     onChange: async (kind) => {
       if (kind === 'fleet') await keepStatement()
       await putInForce()
     },
-    onNotStored: (kind, error) => events.state_not_stored({ kind }, error),
     onGap: () => pullSoon(),
     onRefused: ({ what, code, isAlarm }, error) => {
       metrics.vcc_agent_state_refused_total.add({ code })
@@ -196,12 +205,7 @@ async function serve(
   async function keepStatement(): Promise<void> {
     const { fleet } = keeper
     if (fleet === undefined || fleet.trust.version <= keptStatement) return
-    try {
-      await joined.statements.writeStatement(fleet.content.trust)
-      keptStatement = fleet.trust.version
-    } catch (error) {
-      events.state_not_stored({ kind: 'trust' }, error)
-    }
+    if (await files.saveStatement(fleet.content.trust)) keptStatement = fleet.trust.version
   }
 
   async function reportAll(): Promise<void> {
@@ -260,6 +264,7 @@ async function serve(
       const failure = force.identityFailure()
       if (failure !== undefined) throw failure
     },
+    onPendingRefused: (code, error) => events.pending_key_refused({ code }, error),
     onFailed: (fact, error) => {
       metrics.vcc_agent_certificate_renewals_total.add({ result: fact.code })
       if (fact.code === 'identity_forked') events.identity_forked({ instance: identity.instance })
@@ -333,6 +338,7 @@ async function serve(
           documents: () => force.current()?.parts,
           refused: force.refused,
           lastAlarm: () => lastAlarm,
+          fileProblems: files.problems,
           offsetSeconds: pulls.offsetSeconds,
           api,
           broker,

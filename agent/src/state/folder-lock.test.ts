@@ -54,5 +54,6 @@ test('a folder that does not exist was never joined', async () => {
 
 test('a lock file of something else is no lock', async () => {
   await writeFile(join(folder, 'lock'), 'x'.repeat(2000))
-  await expect(lockFolder(folder)).rejects.toThrow('not a database')
+  const refused = { code: 'state_folder_unusable', hint: expect.stringContaining('remove ') as string }
+  await expect(lockFolder(folder)).rejects.toMatchObject(refused)
 })

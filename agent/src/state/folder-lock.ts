@@ -13,21 +13,38 @@ import { AgentError } from '../errors.ts'
  *
  * NOTE: closing any other descriptor of the file in this process would drop its POSIX locks.
  *
- * @throws {AgentError} `state_folder_busy`, `not_joined` when there is no such folder
+ * @throws {AgentError} `state_folder_busy`, `state_folder_unusable`, `not_joined` when there is no such folder
  */
 export async function lockFolder(folder: string): Promise<Disposable> {
   const path = join(folder, 'lock')
   await createEmpty(path, folder)
-  const connection = new DatabaseSync(path, { timeout: WAIT_MS })
+  const connection = opened(path, folder)
   try {
     connection.exec('pragma journal_mode = memory')
     connection.exec('begin exclusive')
   } catch (cause) {
     connection.close()
-    if (!isBusy(cause)) throw cause
-    throw new AgentError('state_folder_busy', `another agent works in ${folder}`, { cause })
+    throw lockError(path, folder, cause)
   }
   return { [Symbol.dispose]: () => connection.close() }
+}
+
+function opened(path: string, folder: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { timeout: WAIT_MS })
+  } catch (cause) {
+    throw lockError(path, folder, cause)
+  }
+}
+
+function lockError(path: string, folder: string, cause: unknown): AgentError {
+  const code = cause instanceof Error && 'errcode' in cause ? cause.errcode : undefined
+  if (code === SQLITE_BUSY) return new AgentError('state_folder_busy', `another agent works in ${folder}`, { cause })
+  if (code === SQLITE_NOTADB) {
+    const hint = `remove ${path} while no agent runs there; it holds nothing`
+    return new AgentError('state_folder_unusable', `${path} is not the lock of an agent`, { cause, hint })
+  }
+  return new AgentError('state_folder_unusable', `${folder} cannot be written`, { cause })
 }
 
 /** SQLite would create it with what the umask leaves. */
@@ -36,16 +53,14 @@ async function createEmpty(path: string, folder: string): Promise<void> {
     await using _ = await open(path, 'wx', 0o600)
   } catch (cause) {
     if (errorCode(cause) === 'EEXIST') return
-    if (errorCode(cause) !== 'ENOENT') throw cause
-    throw new AgentError('not_joined', `there is no folder ${folder}`, { cause })
+    if (errorCode(cause) === 'ENOENT') throw new AgentError('not_joined', `there is no folder ${folder}`, { cause })
+    const reason = errorCode(cause)
+    throw new AgentError('state_folder_unusable', `${folder} cannot be written (${reason})`, { cause, reason })
   }
 }
 
-function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY
-}
-
-/** https://www.sqlite.org/rescode.html#busy */
+/** https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5
+const SQLITE_NOTADB = 26
 /** A predecessor that is just ending. */
 const WAIT_MS = 250

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -15,9 +15,11 @@ import {
   type TrustStatement,
   verifyTrustStatement,
 } from '@vcc/mesh'
+import { RuntimeError } from '@vcc/runtime'
 import { testPki } from '@vcc/testkit'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { StateKeeper } from './keeper.ts'
+import { keptFiles } from './kept-files.ts'
 import { type StateFiles, stateFiles } from './state-files.ts'
 
 const NOW = new Date('2026-11-23T12:00:00Z')
@@ -107,22 +109,31 @@ async function start(options: { now?: () => Date; files?: StateFiles; root?: typ
     instance: INSTANCE,
     service: ARGUS,
   })
-  const told = { changed: [] as string[], refused: [] as string[], notStored: [] as string[], gaps: 0 }
+  const told = { changed: [] as string[], refused: [] as string[], stored: [] as string[], gaps: 0 }
+  const kept = keptFiles({
+    states: files,
+    statements: { writeStatement: () => Promise.reject(new TypeError('nobody asks for it here')) },
+    refused: loaded.refused,
+    events: {
+      notStored: ({ file, code }) => void told.stored.push(`${file} not: ${code}`),
+      storedAgain: ({ file }) => void told.stored.push(`${file} again`),
+    },
+    now: () => NOW,
+  })
   const keeper = new StateKeeper(loaded, {
     root: pki.root.certificate,
     statement: trust,
     instance: INSTANCE,
     workload: ARGUS,
-    files,
+    files: kept,
     onChange: async (kind) => void told.changed.push(kind),
-    onNotStored: (kind) => void told.notStored.push(kind),
     onGap: () => {
       told.gaps += 1
     },
     onRefused: ({ code }, error: MeshError) => void told.refused.push(error.code === code ? code : 'unlike its error'),
     now: options.now ?? (() => NOW),
   })
-  return { keeper, told, loaded }
+  return { keeper, told, loaded, kept }
 }
 
 test('documents are taken, kept on the disk and there again after a restart without the control plane', async () => {
@@ -137,7 +148,7 @@ test('documents are taken, kept on the disk and there again after a restart with
       refresh: (await refreshOf((await agentDoc()).payload, LIFETIMES, signer, { now: after(60) })).jws,
     },
   })
-  expect(told).toEqual({ changed: ['fleet', 'agent'], refused: [], notStored: [], gaps: 0 })
+  expect(told).toEqual({ changed: ['fleet', 'agent'], refused: [], stored: [], gaps: 0 })
 
   const days = 2.9 * 86_400
   const again = await start({ now: () => after(days) })
@@ -194,7 +205,7 @@ for (const { name, code, message, gaps = 0 } of refused) {
     const { keeper, told } = await start()
     await keeper.take('agent', (await agentDoc({ generation: 5 })).jws)
     await keeper.take('agent', await message())
-    expect(told).toEqual({ changed: ['agent'], refused: [code], notStored: [], gaps })
+    expect(told).toEqual({ changed: ['agent'], refused: [code], stored: [], gaps })
     expect(keeper.agent?.generation).toBe(5)
     expect((await start()).keeper.agent?.generation).toBe(5)
   })
@@ -269,12 +280,51 @@ test('a clock set back is judged by what was signed: nothing becomes enforceable
   expect(back.keeper.clock()).toMatchObject({ state: 'behind', code: 'clock_behind', bySeconds: 86_400 })
 })
 
-test('a floor that cannot be read is as good as lost', async () => {
+for (const { name, damage } of damages.filter(({ code }) => code !== 'state_foreign')) {
+  test(`marks that are ${name} are as good as lost, and told`, async () => {
+    const { keeper } = await start()
+    await keeper.take('agent', (await agentDoc()).jws)
+    await damage(join(folder, 'marks.json'))
+    const again = await start()
+    expect(again.loaded.refused).toMatchObject([{ file: 'marks.json' }])
+    expect(again.keeper.floor).toEqual(NOW)
+    expect(again.keeper.agent?.generation).toBe(1)
+  })
+}
+
+test('a file that was put back from earlier is refused, however well it is signed, and fetched anew', async () => {
   const { keeper } = await start()
-  await keeper.take('agent', (await agentDoc()).jws)
-  await truncate(join(folder, 'clock-floor'), 17 * 1024 * 1024)
-  expect(await stateFiles(folder).floor()).toBeUndefined()
-  expect((await start()).keeper.floor).toEqual(NOW)
+  await keeper.take('agent', (await agentDoc({ generation: 3 })).jws)
+  await keeper.take('fleet', (await fleetDoc({ generation: 3 })).jws)
+  for (const file of ['agent.json', 'fleet.json']) await copyFile(join(folder, file), join(folder, `${file}.old`))
+  await keeper.take('agent', (await agentDoc({ generation: 4 })).jws)
+  await keeper.take('fleet', (await fleetDoc({ generation: 4 })).jws)
+  for (const file of ['agent.json', 'fleet.json']) await copyFile(join(folder, `${file}.old`), join(folder, file))
+
+  const again = await start()
+  expect(again.loaded.refused).toEqual([
+    { file: 'fleet.json', code: 'state_stale' },
+    { file: 'agent.json', code: 'state_stale' },
+  ])
+  expect([again.keeper.fleet, again.keeper.agent]).toEqual([undefined, undefined])
+  expect(again.kept.problems()).toMatchObject([
+    { file: 'fleet.json', problem: 'refused', code: 'state_stale' },
+    { file: 'agent.json', problem: 'refused', code: 'state_stale' },
+  ])
+  await again.keeper.take('agent', (await agentDoc({ generation: 3 })).jws)
+  await again.keeper.take('agent', (await agentDoc({ generation: 4 })).jws)
+  await again.keeper.take('fleet', (await fleetDoc({ generation: 5 })).jws)
+  expect(again.told).toMatchObject({ changed: ['agent', 'fleet'], refused: ['state_stale'] })
+  expect(again.kept.problems()).toEqual([])
+})
+
+test('a newer epoch begins its generations anew', async () => {
+  const { keeper } = await start()
+  await keeper.take('agent', (await agentDoc({ generation: 9 })).jws)
+  await rm(join(folder, 'agent.json'))
+  const again = await start()
+  await again.keeper.take('agent', (await agentDoc({ epoch: 2, generation: 1 })).jws)
+  expect((await start()).keeper.agent).toMatchObject({ epoch: 2, generation: 1 })
 })
 
 test('more messages than can be put in force are dropped, and a pull is asked for', async () => {
@@ -294,17 +344,37 @@ test('more messages than can be put in force are dropped, and a pull is asked fo
 test('the floor is known from the documents when its file is lost', async () => {
   const { keeper } = await start()
   await keeper.take('agent', (await agentDoc()).jws)
-  await rm(join(folder, 'clock-floor'))
+  await rm(join(folder, 'marks.json'))
   expect((await start()).keeper.floor).toEqual(NOW)
 })
 
-test('a full disk does not keep new state from being enforced', async () => {
+test('a full disk does not keep new state from being enforced; it is told once, and when there is room again', async () => {
   const files = stateFiles(folder)
-  const full: StateFiles = { ...files, save: () => Promise.reject(new Error('ENOSPC')) }
-  const { keeper, told } = await start({ files: full })
+  const full = new RuntimeError('file_unwritable', 'no', { cause: Object.assign(new Error('no'), { code: 'ENOSPC' }) })
+  let isFull = true
+  const save: StateFiles['save'] = (held) => (isFull ? Promise.reject(full) : files.save(held))
+  const { keeper, told, kept } = await start({ files: { ...files, save } })
   await keeper.take('agent', (await agentDoc()).jws)
-  expect(told).toMatchObject({ changed: ['agent'], notStored: ['agent'] })
-  expect(keeper.agent?.generation).toBe(1)
+  await keeper.take('agent', (await agentDoc({ generation: 2 })).jws)
+  expect(keeper.agent?.generation).toBe(2)
+  expect(told).toMatchObject({ changed: ['agent', 'agent'], stored: ['agent.json not: ENOSPC'] })
+  expect(kept.problems()).toEqual([{ file: 'agent.json', problem: 'not_stored', code: 'ENOSPC', since: NOW }])
+  isFull = false
+  await keeper.take('agent', (await agentDoc({ generation: 3 })).jws)
+  expect(told.stored).toEqual(['agent.json not: ENOSPC', 'agent.json again'])
+  expect(kept.problems()).toEqual([])
+  expect((await start()).keeper.agent?.generation).toBe(3)
+})
+
+test('what was enforced and could not be kept is not replaced by something older after a restart', async () => {
+  const files = stateFiles(folder)
+  const { keeper } = await start()
+  await keeper.take('fleet', (await fleetDoc()).jws)
+  const full = await start({ files: { ...files, save: () => Promise.reject(new Error('ENOSPC')) } })
+  await full.keeper.take('fleet', (await fleetDoc({ generation: 2 })).jws)
+  const again = await start()
+  expect(again.loaded.refused).toEqual([{ file: 'fleet.json', code: 'state_stale' }])
+  expect(again.keeper.fleet).toBeUndefined()
 })
 
 test('a newer trust statement in the fleet document is the one in force; an older one is refused', async () => {

@@ -10,12 +10,13 @@ import {
   type HeldFleet,
   MESH_FAILURES,
   MeshError,
-  raisedFloor,
   type TrustStatement,
 } from '@vcc/mesh'
 import type { Certificate } from '@vcc/x509'
 import type { PulledState } from '../control/answers.ts'
-import type { LoadedState, StateFiles } from './state-files.ts'
+import type { KeptFiles } from './kept-files.ts'
+import { assertNotBelow, type Marks, raisedMarks } from './marks.ts'
+import type { LoadedState } from './state-files.ts'
 
 export interface KeeperDeps {
   readonly root: Certificate
@@ -23,11 +24,9 @@ export interface KeeperDeps {
   readonly statement: TrustStatement
   readonly instance: string
   readonly workload: string
-  readonly files: StateFiles
+  readonly files: Pick<KeptFiles, 'save' | 'saveMarks'>
   /** The documents changed, or may be worked on for longer. Called after they are on the disk, if that was possible. */
   readonly onChange: (kind: Held['kind']) => Promise<void>
-  /** The disk refuses: what was taken is enforced all the same, and lost with the process. */
-  readonly onNotStored: (kind: Held['kind'], error: unknown) => void
   /** Something was missed, or came too late to be taken by itself: a pull brings it. */
   readonly onGap: () => void
   readonly onRefused: (fact: { what: string; code: string; isAlarm: boolean }, error: MeshError) => void
@@ -41,7 +40,7 @@ export type StateMessage = 'fleet' | 'delta' | 'agent' | 'fleet-refresh' | 'agen
 export class StateKeeper {
   #fleet: HeldFleet | undefined
   #agent: HeldAgent | undefined
-  #floor: Date | undefined
+  #marks: Marks
   #queue: Promise<void> = Promise.resolve()
   #waiting = 0
   readonly #deps: KeeperDeps
@@ -49,7 +48,7 @@ export class StateKeeper {
   constructor(loaded: LoadedState, deps: KeeperDeps) {
     this.#fleet = loaded.fleet
     this.#agent = loaded.agent
-    this.#floor = floorOf(loaded)
+    this.#marks = marksOf(loaded)
     this.#deps = deps
   }
 
@@ -66,18 +65,19 @@ export class StateKeeper {
   }
 
   get floor(): Date | undefined {
-    return this.#floor
+    return this.#marks.floor
   }
 
   /** The instant everything is enforced by: the clock, but never before what was signed. */
   now(): Date {
     const at = this.#deps.now()
-    return this.#floor !== undefined && this.#floor > at ? this.#floor : at
+    const { floor } = this.#marks
+    return floor !== undefined && floor > at ? floor : at
   }
 
   /** Our clock against what the control plane signed. */
   clock(): ClockReading {
-    return clockReading(this.#deps.now(), this.#floor)
+    return clockReading(this.#deps.now(), this.#marks.floor)
   }
 
   /** Past `MAX_WAITING` messages in line the next ones are dropped, and a pull brings what they said. */
@@ -120,26 +120,29 @@ export class StateKeeper {
 
   #accept(what: StateMessage, jws: string, refresh: string | undefined): void {
     const { root, instance, workload, now } = this.#deps
-    const by = { root, trust: this.trust, now: now(), floor: this.#floor, refresh }
-    if (what === 'fleet') this.#fleet = acceptFleet(this.#fleet, jws, by)
+    const by = { root, trust: this.trust, now: now(), floor: this.#marks.floor, refresh }
+    if (what === 'fleet') this.#fleet = this.#current(acceptFleet(this.#fleet, jws, by))
     else if (what === 'delta') this.#fleet = acceptDelta(this.#fleet, jws, by)
-    else if (what === 'agent') this.#agent = acceptAgent(this.#agent, jws, { ...by, instance, service: workload })
+    else if (what === 'agent')
+      this.#agent = this.#current(acceptAgent(this.#agent, jws, { ...by, instance, service: workload }))
     else if (what === 'fleet-refresh') this.#fleet = acceptRefresh(held(this.#fleet), jws, by)
     else this.#agent = acceptRefresh(held(this.#agent), jws, by)
   }
 
+  /** Where nothing is held any more, what was held still counts. */
+  #current<H extends Held>(held: H): H {
+    assertNotBelow(this.#marks, held)
+    return held
+  }
+
+  /** The marks after the document, and also where that could not be kept: better nothing after a restart than less. */
   async #changed(before: Held | undefined, after: Held | undefined): Promise<void> {
     if (after === undefined || after === before) return
-    const floor = raisedFloor(this.#floor, after.issuedAt)
-    const isRaised = floor.getTime() !== this.#floor?.getTime()
-    this.#floor = floor
-    try {
-      await this.#deps.files.save(after)
-      if (isRaised) await this.#deps.files.saveFloor(floor)
-    } catch (error) {
-      this.#deps.onNotStored(after.kind, error)
-    }
-    await this.#deps.onChange(after.kind)
+    const { files, onChange } = this.#deps
+    this.#marks = raisedMarks(this.#marks, after)
+    await files.save(after)
+    await files.saveMarks(this.#marks)
+    await onChange(after.kind)
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
@@ -155,12 +158,9 @@ export class StateKeeper {
 /** While one is put in force; a broker may send faster than that, and half a megabyte each. */
 const MAX_WAITING = 32
 
-/** The file of the floor may be lost or older than the documents beside it. */
-function floorOf({ floor, fleet, agent }: LoadedState): Date | undefined {
-  return [fleet, agent].reduce(
-    (highest, one) => (one === undefined ? highest : raisedFloor(highest, one.issuedAt)),
-    floor,
-  )
+/** The file of the marks may be lost or older than the documents beside it. */
+function marksOf({ marks, fleet, agent }: LoadedState): Marks {
+  return [fleet, agent].reduce((highest, one) => (one === undefined ? highest : raisedMarks(highest, one)), marks)
 }
 
 /** A refresh without a document to extend is a gap like any other. */

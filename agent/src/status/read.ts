@@ -17,11 +17,13 @@ import type { Renewal } from '../identity/renewal.ts'
 import type { DataPlane } from '../proxy/data-plane.ts'
 import type { Snapshot } from '../proxy/snapshot.ts'
 import type { StateKeeper } from '../state/keeper.ts'
+import type { FileProblem } from '../state/kept-files.ts'
 import { AGENT_VERSION } from '../version.ts'
 import { outageWords } from './outage.ts'
 import {
   alarmWarnings,
   type Documents,
+  fileWarnings,
   type RefusedDocument,
   refusedWarnings,
   type StateAlarm,
@@ -40,6 +42,7 @@ export interface StatusDeps {
   readonly documents: () => Documents | undefined
   readonly refused: () => readonly RefusedDocument[]
   readonly lastAlarm: () => StateAlarm | undefined
+  readonly fileProblems: () => readonly FileProblem[]
   readonly offsetSeconds: () => number | undefined
   readonly api: ApiLink
   readonly broker: BrokerLink
@@ -59,11 +62,14 @@ export function readStatus(deps: StatusDeps): AgentStatus {
   const state = stateInForce(documents, { now: deps.now(), floor: keeper.floor })
   const refused = refusedWarnings(documents, deps.refused())
   const clock = keeper.clock()
-  const warnings = [...refused, ...alarmWarnings(deps.lastAlarm(), deps.now()), ...warningsOf(deps, notReady, state)]
+  const problems = deps.fileProblems()
+  const alarms = alarmWarnings(deps.lastAlarm(), deps.now())
+  const warnings = [...refused, ...alarms, ...fileWarnings(problems), ...warningsOf(deps, notReady, state)]
   return {
     healthy:
       notReady.length === 0 &&
       refused.length === 0 &&
+      problems.length === 0 &&
       state.enforcement !== 'expired' &&
       deps.renewal.plan().kind !== 'stop' &&
       clock.state === 'ok',
@@ -88,6 +94,7 @@ export function readStatus(deps: StatusDeps): AgentStatus {
             served_serial: plane.served.serialHex,
           },
     state,
+    state_files: problems.map((one) => ({ ...one, since: isoSeconds(one.since) })),
     control_plane: {
       api: deps.api.downSince() === undefined ? 'reachable' : 'unreachable',
       api_down_since: isoOrNull(deps.api.downSince()),

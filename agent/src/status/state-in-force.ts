@@ -1,4 +1,5 @@
 import { enforcement, type HeldAgent, type HeldFleet, isoSeconds } from '@vcc/mesh'
+import type { FileProblem } from '../state/kept-files.ts'
 import type { AgentStatus } from './status.ts'
 
 /** The two documents that are worked by. */
@@ -56,6 +57,14 @@ export function alarmWarnings(alarm: StateAlarm | undefined, now: Date): string[
 }
 
 const ALARM_MS = 3_600_000
+
+export function fileWarnings(problems: readonly FileProblem[]): string[] {
+  return problems.map(({ file, problem, code, since }) =>
+    problem === 'refused'
+      ? `${file} was refused at the start (${code}); it is fetched anew`
+      : `${file} cannot be written since ${isoSeconds(since)} (${code}); what is in force would be lost with this process`,
+  )
+}
 
 function nameOf({ epoch, generation }: HeldFleet | HeldAgent): string {
   return `${epoch}.${generation}`

@@ -33,6 +33,15 @@ export const AgentStatus = Type.Object({
     enforcement: Type.Enum(['fresh', 'stale', 'expired', 'none']),
     enforce_until: OrNull(Instant),
   }),
+  /** Files of the state folder that are not as they should be; none as a rule. */
+  state_files: Type.Array(
+    Type.Object({
+      file: Type.String(),
+      problem: Type.Enum(['refused', 'not_stored']),
+      code: Type.String(),
+      since: Instant,
+    }),
+  ),
   control_plane: Type.Object({
     api: Type.Enum(['reachable', 'unreachable']),
     api_down_since: OrNull(Instant),

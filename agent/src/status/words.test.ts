@@ -32,6 +32,7 @@ const WELL: AgentStatus = {
     enforcement: 'fresh',
     enforce_until: '2026-11-26T11:59:30Z',
   },
+  state_files: [],
   control_plane: { api: 'reachable', api_down_since: null, broker: 'connected', broker_down_since: null },
   clock_behind_seconds: 0,
   clock_offset_seconds: 0,

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type TrustStatement, verifyTrustStatement } from '@vcc/mesh'
-import { readFileBounded, writeFileAtomic } from '@vcc/runtime'
+import { errorCode, readFileBounded, writeFileAtomic } from '@vcc/runtime'
 import { type Certificate, decodeCertificate, decodePem, encodePem } from '@vcc/x509'
 import { AgentError } from '../errors.ts'
 import { ignoreMissing } from '../identity/identity-file.ts'
@@ -15,26 +15,34 @@ export interface TrustFiles {
   /** `undefined` before the first join. @throws {AgentError} `trust_file_invalid` */
   readonly read: () => Promise<MeshTrust | undefined>
   readonly readRoot: () => Promise<Certificate | undefined>
+  /** @throws {AgentError} `trust_file_invalid` */
+  readonly readStatement: (root: Certificate) => Promise<TrustStatement | undefined>
   readonly write: (root: Certificate, statementJws: string) => Promise<void>
   readonly writeStatement: (statementJws: string) => Promise<void>
 }
 
+export const STATEMENT_FILE = 'trust-statement.jws'
+
 /** The pinned root and the trust statement. Public, so 0644; believed because the root was compared at join. */
 export function trustFiles(folder: string): TrustFiles {
   const rootPath = join(folder, 'mesh-root.pem')
-  const statementPath = join(folder, 'trust-statement.jws')
+  const statementPath = join(folder, STATEMENT_FILE)
   const readRoot = async () => {
     const pem = await readIfThere(rootPath)
     return pem === undefined ? undefined : parse(() => decodeRoot(pem), 'mesh-root.pem')
   }
   const writeStatement = (jws: string) => writeFileAtomic(statementPath, `${jws}\n`, { mode: 0o644 })
+  const readStatement: TrustFiles['readStatement'] = async (root) => {
+    const jws = await readIfThere(statementPath)
+    return jws === undefined ? undefined : parse(() => verifyTrustStatement(jws.trim(), root), STATEMENT_FILE)
+  }
   return {
     readRoot,
+    readStatement,
     async read() {
       const root = await readRoot()
-      const jws = await readIfThere(statementPath)
-      if (root === undefined || jws === undefined) return undefined
-      return { root, statement: parse(() => verifyTrustStatement(jws.trim(), root), 'trust-statement.jws') }
+      const statement = root && (await readStatement(root))
+      return statement && { root, statement }
     },
     async write(root, jws) {
       await writeFileAtomic(rootPath, encodePem('CERTIFICATE', root.der), { mode: 0o644 })
@@ -54,7 +62,8 @@ function parse<T>(read: () => T, name: string): T {
   try {
     return read()
   } catch (cause) {
-    throw new AgentError('trust_file_invalid', `${name} in the state folder cannot be used`, { cause })
+    const reason = errorCode(cause)
+    throw new AgentError('trust_file_invalid', `${name} in the state folder cannot be used`, { cause, reason })
   }
 }
 

@@ -14,7 +14,7 @@ import {
   SERVICE,
 } from './fixture.ts'
 import { enforcement, type HeldAgent, type HeldFleet } from './held.ts'
-import { decodeHeldAgent, decodeHeldFleet, encodeHeld } from './held-file.ts'
+import { decodeHeldAgent, decodeHeldFleet, encodeHeld, trustOfStoredFleet } from './held-file.ts'
 
 const code = (expected: string) => expect.objectContaining({ name: 'MeshError', code: expected })
 const denial = (id: string): DenialEntry => ({ id, kind: 'identity', value: SERVICE, until: null })
@@ -54,6 +54,14 @@ describe('read back', () => {
     expect(decodeHeldAgent(encodeHeld(agent), by())).toEqual(agent)
     const refreshed = acceptRefresh(agent, (await make.refresh(agent, { now: at(60) })).jws, acceptanceOf(pki, 60))
     expect(decodeHeldAgent(encodeHeld(refreshed), by())).toEqual(refreshed)
+  })
+
+  test('the trust statement inside, before anything else is believed, and under its own root only', async () => {
+    expect(trustOfStoredFleet(encodeHeld(fleet), pki.root.certificate)).toEqual(pki.trust)
+    const other = (await newPki()).root.certificate
+    expect(() => trustOfStoredFleet(encodeHeld(fleet), other)).toThrow(code('trust_signature_invalid'))
+    expect(() => trustOfStoredFleet(encodeHeld(agent), pki.root.certificate)).toThrow(code('held_malformed'))
+    expect(() => trustOfStoredFleet('{', pki.root.certificate)).toThrow(code('held_malformed'))
   })
 
   test('a document that was taken past acceptUntil', async () => {

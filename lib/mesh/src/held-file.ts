@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Certificate } from '@vcc/x509'
 import { type Static, type TSchema, Type } from 'typebox'
 import {
   type Acceptance,
@@ -15,6 +16,7 @@ import type { Held, HeldAgent, HeldFleet } from './held.ts'
 import { instantOf } from './instant.ts'
 import { decodeJws, type JwsType } from './jws.ts'
 import { CLOSED, Instant, isSortedSet, parserOf } from './shapes.ts'
+import { type TrustStatement, verifyTrustStatement } from './trust.ts'
 
 const StoredJws = Type.String({ maxLength: 4 * 1024 * 1024 })
 const FileOf = <S extends TSchema>(state: S) =>
@@ -84,6 +86,18 @@ export function decodeHeldAgent(text: string, by: Stored<AgentAcceptance>): Held
   return refresh === null ? held : acceptRefresh(held, refresh, signedWhen(refresh, 'vcc-refresh+jws', by))
 }
 
+/**
+ * The trust statement that a stored fleet document carries. The mesh root itself signed it, so that it can be believed
+ * before anything else in the file: for a holder that has lost its own.
+ *
+ * @throws {MeshError} `held_malformed`, and all that `verifyTrustStatement` throws
+ */
+export function trustOfStoredFleet(text: string, root: Certificate): TrustStatement {
+  const { document } = readFile(text, parseFleetFile).state
+  const { content } = parseCarrier(parseCanonical(decodeJws(document, 'vcc-state+jws').payload)?.value)
+  return verifyTrustStatement(content.trust, root)
+}
+
 /** Stored state is judged at the instants it names itself. */
 export type Stored<A extends Acceptance> = Omit<A, 'now' | 'floor' | 'refresh'>
 
@@ -125,4 +139,9 @@ const parseAgentFile: (value: unknown) => Static<typeof AgentFile> = parserOf(
   'stored agent state',
 )
 const parseIssued = parserOf(Type.Object({ issuedAt: Instant }), 'held_malformed', 'stored state')
+const parseCarrier = parserOf(
+  Type.Object({ content: Type.Object({ trust: StoredJws }) }),
+  'held_malformed',
+  'stored fleet document',
+)
 const MAX_FILE_LENGTH = 16 * 1024 * 1024

@@ -65,7 +65,7 @@ export {
 export { MESH_FAILURES, MeshError, type MeshFailure } from './errors.ts'
 export { type FleetContent, type IssuerEntry, parseFleetContent, sortedFleetContent } from './fleet-content.ts'
 export { type Enforcement, enforcement, type Held, type HeldAgent, type HeldFleet, isYoungerThan } from './held.ts'
-export { decodeHeldAgent, decodeHeldFleet, encodeHeld, type Stored } from './held-file.ts'
+export { decodeHeldAgent, decodeHeldFleet, encodeHeld, type Stored, trustOfStoredFleet } from './held-file.ts'
 export { readThroughStream } from './http-over-tls.ts'
 export { instantOf, isInstant, isoSeconds } from './instant.ts'
 export { type JwsSigner, type JwsType, jwsSigner, verifyJws } from './jws.ts'
