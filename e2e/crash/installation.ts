@@ -103,9 +103,13 @@ export async function serving(on: Installation): Promise<RunningProcess> {
   return process
 }
 
-export function started(on: Installation, args: readonly string[]): RunningProcess {
+export function started(
+  on: Installation,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): RunningProcess {
   const [command, more] = within(on, args)
-  return start({ name: 'vcc-control', command, args: more, logFile: join(on.folder, 'vcc-control.log') })
+  return start({ name: 'vcc-control', command, args: more, env, logFile: join(on.folder, 'vcc-control.log') })
 }
 
 /** Node with these arguments, where the processes of this installation live. */
@@ -129,7 +133,7 @@ export function doomed(on: Installation, moment: string, flow: string, microseco
 
 /** One call, on a connection of its own: a process that was killed leaves none behind. */
 export async function call<T>(
-  on: Installation,
+  on: Pick<Installation, 'apiUrl'>,
   who: Credentials | undefined,
   ask: (api: ApiClient) => Promise<T>,
 ): Promise<T> {

@@ -2,12 +2,13 @@
  * kill -9 at every step of an issuance, on every way to a certificate: after a restart of the real program nothing that
  * was signed is unknown, nothing is open, and whoever asked asks again and gets exactly one certificate.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiProblem } from '@vcc/api'
 import t, { type Test } from 'tap'
 import { succeeded } from '../harness/control.ts'
+import { VCC_CONTROL } from '../harness/paths.ts'
 import { eventually } from '../harness/process.ts'
 import { FLOWS, type Request } from './flows.ts'
 import {
@@ -18,6 +19,7 @@ import {
   preparedInstallation,
   served,
   serving,
+  started,
   vccControl,
 } from './installation.ts'
 import { type CertificateOnRecord, contradictions, onRecord, signedSerials } from './record.ts'
@@ -137,6 +139,28 @@ async function whileStarting(t: Test): Promise<void> {
   succeeded(await vccControl(on, 'audit', 'verify'))
 }
 
+/** Before the issuance of a CA stands its key, in a file. */
+async function whileKeyIsWritten(t: Test): Promise<void> {
+  const on = await copyOf(original, join(folder, 'key'))
+  const order = join(on.folder, 'order')
+  for (const [index, step] of ['written', 'renamed'].entries()) {
+    await writeFile(order, `*.key ${step}`)
+    const env = { VCC_TEST_KILL_ORDER: order }
+    const preload = `--import=${new URL('kill-at-write.ts', import.meta.url).href}`
+    await using dying = started(on, [preload, VCC_CONTROL, 'run', '--config', on.configFile], env)
+    await served(dying)
+    const body = { kind: 'services', name: `key-${index}` } as const
+    await t.rejects(call(on, on.admin, (api) => api.call('caCreate', { body })))
+    t.equal(await dying.exited, 'SIGKILL', `${step}: it died`)
+    await using again = await serving(on)
+    const left = (await readdir(join(on.data, 'keys'))).filter((name) => !/^[0-9a-f]{32}\.key$/.test(name))
+    t.same(left, [], `${step}: nothing half written stays`)
+    t.match(await call(on, on.admin, (api) => api.call('caCreate', { body })), { name: body.name, state: 'active' })
+    t.same(contradictions(await onRecord(on), []), [])
+    t.equal(await again.stop(), 0)
+  }
+}
+
 /** Refused once by what `moment` does, then asked again in the same process. */
 async function refusedOnce(t: Test, moment: string, refusal: object): Promise<void> {
   const on = await copyOf(original, join(folder, moment))
@@ -170,6 +194,7 @@ const apart = () => ({ buffered: true })
 await Promise.all([
   ...FLOWS.map(({ name }) => t.test(`${name}: killed at every step`, apart(), (t) => allOf(t, name))),
   t.test('start: killed at every step', apart(), whileStarting),
+  t.test('authority: killed while its key is written', apart(), whileKeyIsWritten),
   t.test('a signature after its deadline is thrown away', apart(), (t) =>
     refusedOnce(t, 'signature_late', { status: 503, code: 'signer_unavailable' }),
   ),

@@ -35,6 +35,8 @@ export interface MeshAgent extends AsyncDisposable {
   readonly isReady: () => Promise<boolean>
   readonly ready: () => Promise<void>
   readonly restart: () => Promise<void>
+  /** Starts it again, and waits for nothing. */
+  readonly begin: () => Promise<void>
   /** `vcc-agent …` with this agent's configuration. */
   readonly cli: (...args: string[]) => Promise<Finished>
   readonly status: () => Promise<Record<string, unknown>>
@@ -117,6 +119,10 @@ export async function joinAgent(control: ControlPlane, folder: string, options: 
       await process?.stop()
       process = begin()
       await ready()
+    },
+    async begin() {
+      await process?.stop()
+      process = begin()
     },
     cli,
     status: async () =>

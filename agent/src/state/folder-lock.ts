@@ -22,6 +22,8 @@ export async function lockFolder(folder: string): Promise<Disposable> {
   try {
     connection.exec('pragma journal_mode = memory')
     connection.exec('begin exclusive')
+    // Of a file that cannot be written SQLite makes a transaction for reading, which excludes nobody. Never committed.
+    connection.exec('pragma user_version = 1')
   } catch (cause) {
     connection.close()
     throw lockError(path, folder, cause)

@@ -29,7 +29,8 @@ export async function refetchStatement(
   } catch (cause) {
     const reason = reasonOf(cause)
     const message = `the trust statement in the state folder cannot be used, and none could be fetched (${reason})`
-    throw new AgentError('trust_file_invalid', message, { cause, reason })
+    const hint = reason === 'control_unreachable' ? 'it starts once the control plane answers' : undefined
+    throw new AgentError('trust_file_invalid', message, { cause, reason, hint })
   }
 }
 
