@@ -7,8 +7,8 @@ help: ## this list
 	@echo
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1\t\2/p' Makefile
 
-demo: setup ## the mesh at work, in about two minutes; KEEP=1 leaves it running to try out
-	@node e2e/demo/main.ts $(if $(KEEP),--keep)
+demo: setup ## the mesh at work, in about two minutes; KEEP=1 leaves it running; HSM=1 has its keys in SoftHSM
+	@node e2e/demo/main.ts $(if $(KEEP),--keep) $(if $(HSM),--hsm)
 
 test: ## all tests; the last line is the total; ONLY=check|unit|conformance|fuzz|e2e|mesh-softhsm-mosquitto|interop runs a part
 	@tools/setup.sh || { echo '0 passed, 1 failed'; exit 1; }

@@ -1,13 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Row } from './row.ts'
+import { keys } from './rows/keys.ts'
 import { leaf } from './rows/leaf.ts'
 import { ocsp } from './rows/ocsp.ts'
 import { policy } from './rows/policy.ts'
 import { proxy } from './rows/proxy.ts'
 
 /** Parts by the name that `make bench ONLY=…` takes. */
-const PARTS: Readonly<Record<string, () => Promise<readonly Row[]>>> = { leaf, ocsp, policy, proxy }
+const PARTS: Readonly<Record<string, () => Promise<readonly Row[]>>> = { keys, leaf, ocsp, policy, proxy }
 
 const RESULTS = fileURLToPath(new URL('./results/', import.meta.url))
 

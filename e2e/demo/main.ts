@@ -31,11 +31,14 @@ const STEPS: readonly (readonly [string, (mesh: Mesh) => Promise<void>])[] = [
 
 const folder = join(ROOT_FOLDER, '.demo')
 const isKept = process.argv.includes('--keep')
+const keys = process.argv.includes('--hsm') ? 'softhsm' : 'software'
 
 async function demo(): Promise<void> {
   await rm(folder, { recursive: true, force: true })
   headline('VCC-PKI: one control plane, five agents, five plain Python services')
-  await using mesh = await startMesh({ services: SERVICES, folder, progress: say, control: { rootKey: 'RSA-4096' } })
+  if (keys === 'softhsm') say('keys of roots, CAs and signers of state: in a SoftHSM token of its own, through PKCS#11')
+  const control = { rootKey: 'RSA-4096', keys } as const
+  await using mesh = await startMesh({ services: SERVICES, folder, progress: say, control })
   for (const [title, step] of STEPS) {
     headline(title)
     await step(mesh)

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type KeyStore, openPkcs11Store, softwareStore } from '@vcc/keys'
+import { type KeyStore, openPkcs11Store, type Pkcs11Events, type Pkcs11Options, softwareStore } from '@vcc/keys'
 import type { SoftHsmToken } from '@vcc/testkit'
 
 /** Where this run of the suite has the keys of CAs and signers of state: `VCC_E2E_KEYS`, or files. */
@@ -23,9 +23,13 @@ export async function ownKeys(
     const store = softwareStore({ folder: join(folder, 'data', 'keys'), wrappingKey })
     return { ...store, [Symbol.asyncDispose]: async () => {} }
   }
-  const events = { started: () => {}, lost: () => {}, unavailable: () => {}, operation: () => {} }
-  const { module, label, environment, pinFile } = token
-  const readPin = async () => (await readFile(pinFile, 'utf8')).trim()
-  const limits = { sessions: 2, queue: 1000, timeoutMs: 30_000, keepAliveMs: 60_000 }
-  return openPkcs11Store({ module, label, environment, readPin, ...limits }, { events })
+  return openPkcs11Store(pkcs11Options(token), { events: UNHEARD })
 }
+
+/** The token as a key store of the test's own. */
+export function pkcs11Options({ module, label, environment, pinFile }: SoftHsmToken): Pkcs11Options {
+  const readPin = async () => (await readFile(pinFile, 'utf8')).trim()
+  return { module, label, environment, readPin, sessions: 2, queue: 1000, timeoutMs: 30_000, keepAliveMs: 60_000 }
+}
+
+export const UNHEARD: Pkcs11Events = { started: () => {}, lost: () => {}, unavailable: () => {}, operation: () => {} }

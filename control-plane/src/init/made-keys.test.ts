@@ -37,10 +37,7 @@ describe.skipIf(!hasSoftHsm)('init with keys in a token', { timeout: 180_000 }, 
   const run = (progress: (what: string) => void = () => {}) =>
     init(OPTIONS, config, { now: () => new Date(), progress })
   const journal = () => join(`${config.data}.partial`, 'made-keys')
-  const keysInToken = async () => {
-    const text = await token.pkcs11Tool('--list-objects', '--type', 'privkey')
-    return [...text.matchAll(/ID: +(\S+)/g)].map(([, id]) => id ?? '')
-  }
+  const keysInToken = async () => (await token.privateKeys()).map(({ ID }) => ID ?? '')
 
   test('makes ten keys there and none in files; run again, it makes none', async () => {
     expect((await run()).created).toBe(true)

@@ -80,6 +80,8 @@ describe.skipIf(!hasSoftHsm)('with roots, CAs and signers of state in a token', 
         ' ',
       ),
     )
+    const seen = await token.privateKeys()
+    expect(seen).toHaveLength(10)
     for (const key of keys) {
       expect(key).toMatchObject({
         held: 'hsm',
@@ -91,9 +93,14 @@ describe.skipIf(!hasSoftHsm)('with roots, CAs and signers of state in a token', 
           local: true,
         },
       })
-      expect(await token.pkcs11Tool('--list-objects', '--type', 'privkey', '--id', key.key_id)).toMatch(
-        /Access: +sensitive, always sensitive, never extractable, local/,
-      )
+      expect(seen.filter(({ ID }) => ID === key.key_id)).toEqual([
+        {
+          label: key.key_label,
+          ID: key.key_id,
+          Usage: 'sign',
+          Access: 'sensitive, always sensitive, never extractable, local',
+        },
+      ])
     }
     expect(await list({ held: 'software' })).toEqual([])
     expect(await list({ purpose: 'state' })).toHaveLength(2)

@@ -20,6 +20,8 @@ export interface SoftHsmToken {
   readonly config: readonly string[]
   /** Somebody else's tool on it, logged in. Answers what it prints. */
   readonly pkcs11Tool: (...args: string[]) => Promise<string>
+  /** Its private keys as pkcs11-tool sees them: `ID`, `label`, `Usage` and `Access` in its words. */
+  readonly privateKeys: () => Promise<readonly Readonly<Record<string, string>>[]>
   /** Nothing of it is left in its slot. */
   readonly takeOut: () => Promise<void>
   readonly putBack: () => Promise<void>
@@ -38,6 +40,8 @@ export async function softHsmToken(folder: string, label = 'vcc'): Promise<SoftH
   const env = { PATH: '/usr/bin:/bin', ...environment }
   await run('softhsm2-util', ['--init-token', '--free', '--label', label, '--pin', PIN, '--so-pin', SO_PIN], { env })
   const asUser = ['--module', MODULE, '--token-label', label, '--login', '--pin', PIN]
+  const pkcs11Tool = async (...args: readonly string[]) =>
+    (await run('pkcs11-tool', [...asUser, ...args], { env })).stdout
   return {
     module: MODULE,
     label,
@@ -52,11 +56,22 @@ export async function softHsmToken(folder: string, label = 'vcc'): Promise<SoftH
       `    pin_file: ${pinFile}`,
       `    environment: { SOFTHSM2_CONF: ${conf} }`,
     ],
-    pkcs11Tool: async (...args) => (await run('pkcs11-tool', [...asUser, ...args], { env })).stdout,
+    pkcs11Tool,
+    privateKeys: async () => objectsIn(await pkcs11Tool('--list-objects', '--type', 'privkey')),
     // Its folder is the token; SoftHSM wants the one around it.
     takeOut: () => swap(tokens, `${tokens}-away`, `${tokens}-empty`),
     putBack: () => swap(tokens, `${tokens}-empty`, `${tokens}-away`),
   }
+}
+
+/** Objects begin at the margin; what is said of each is indented, as `name: value`. */
+function objectsIn(text: string): readonly Readonly<Record<string, string>>[] {
+  return text
+    .split(/\n(?=\S)/)
+    .filter((one) => one.trim() !== '')
+    .map((one) =>
+      Object.fromEntries([...one.matchAll(/^ +(\S[^:\n]*): +(.*)$/gm)].map(([, name, value]) => [name, value])),
+    )
 }
 
 /** `place` becomes `aside`, and `next`, which is made where it is not there, becomes `place`. */
