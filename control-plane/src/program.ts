@@ -16,7 +16,7 @@ import {
 import { AuditError } from './audit/entry.ts'
 import { addAudit } from './audit-commands.ts'
 import { addBrokerConfig } from './broker-commands.ts'
-import { configOption, readControlConfig } from './config.ts'
+import { type ControlConfig, configOption, readControlConfig } from './config.ts'
 import { DatabaseError } from './database/errors.ts'
 import { openForReading } from './database/open.ts'
 import { CLOCK_HINT, DomainError } from './errors.ts'
@@ -92,6 +92,7 @@ Example:
         fingerprint: done.fingerprint,
         admin_file: done.adminFile,
         profile: done.installation.profile,
+        keys: file.keys.store,
       }
       printResult(flags.format, 'Installation', result, () =>
         [
@@ -99,11 +100,18 @@ Example:
           `trust domain     ${done.installation.trustDomain}`,
           `root fingerprint ${done.fingerprint}`,
           `first admin      ${done.adminFile} (key and certificate in one file: move it to the admin's machine)`,
+          `new keys         ${keysText(file.keys.store)}`,
           'profile          one-person: ceremony and dual control are not in force',
           'next             vcc-control run',
         ].join('\n'),
       )
     })
+}
+
+/** Of those that `init` makes. */
+function keysText({ root, issuing, state }: ControlConfig['keys']['store']): string {
+  const where = { software: 'in files', hsm: 'in the token' } as const
+  return `roots ${where[root]}, issuing CAs ${where[issuing]}, signers of state ${where[state]}`
 }
 
 async function askStatusUrl(): Promise<string> {
