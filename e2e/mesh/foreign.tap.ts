@@ -1,7 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { decodeCertificate, decodePem, nameValues, OID, uriIdentityOf } from '@vcc/x509'
 import t from 'tap'
 import { succeeded } from '../harness/control.ts'
+import { openIssuers } from '../harness/issuers.ts'
 import { startMesh } from '../harness/mesh.ts'
 import { BROKER_OF_RUN } from '../harness/mosquitto.ts'
 import { eventually, run } from '../harness/process.ts'
@@ -168,6 +170,34 @@ await t.test('the API over curl: nobody, an agent, an admin', async (t) => {
   t.equal(hidden.stdout, '404', 'the public port has health and the contract only')
 })
 
+await t.test('what a stolen key of the Admin CA signs is nobody, whatever serial it takes', async (t) => {
+  const [real] = decodePem(pemFrom(await readFile(control.adminFile, 'utf8')), 'CERTIFICATE').map(decodeCertificate)
+  if (real === undefined) throw new Error('the admin has no certificate')
+  const { admin } = await openIssuers(control)
+  const saysTheSame = {
+    commonName: nameValues(real.subject, OID.commonName)[0] ?? '',
+    uris: [uriIdentityOf(real)],
+    dnsNames: [],
+    policies: [],
+    extKeyUsage: [OID.clientAuth],
+  }
+  for (const [name, serial] of [
+    ['a serial of its own', {}],
+    ['the serial of the real one', { serialHex: real.serialHex }],
+  ] as const) {
+    const forged = await admin.leaf({ ...saysTheSame, ...serial })
+    const file = join(mesh.folder, 'forged.pem')
+    await writeFile(file, forged.keyPem + forged.chainPem, { mode: 0o600 })
+    const url = `https://127.0.0.1:${control.ports.agents}/api/v1/vcc/services`
+    const answer = await run('curl', ['-sk', '-w', '\n%{http_code}', '--cert', file, '--key', file, url])
+    t.match(
+      answer.stdout,
+      /(?:no certificate of this serial was issued|not the certificate that was issued)[^]*401$/,
+      name,
+    )
+  }
+})
+
 // The embedded broker refuses; Mosquitto confirms and drops. What counts is that nobody hears it.
 await t.test('mosquitto’s clients with an agent’s certificate', async (t) => {
   const confirms = BROKER_OF_RUN === 'mosquitto'
@@ -241,3 +271,8 @@ await t.test('mosquitto’s clients with an agent’s certificate', async (t) =>
     return seen.broker === 'connected'
   })
 })
+
+/** From its first certificate on; the key before it is left out. */
+function pemFrom(text: string): string {
+  return text.slice(text.indexOf('-----BEGIN CERTIFICATE'))
+}

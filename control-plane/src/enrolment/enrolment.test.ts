@@ -210,6 +210,21 @@ describe('renewal', () => {
     expect(rows.filter((row) => row.record.includes(presented.serialHex))).toHaveLength(2)
   })
 
+  test('a certificate of a revoked CA renews nothing', async () => {
+    const { instance, issued } = await joined()
+    const presented = presentedOf({ instance, issued })
+    const mark = (state: 'active' | 'revoked') =>
+      place.database.runUnit(() =>
+        change(query.updateTable('certificate_authorities').set({ state }).where('ca_id', '=', issued.issuingCaId)),
+      )
+    await mark('revoked')
+    for (const cause of ['renewal', 're-enrolment'] as const) {
+      const attempt = renew(presented, await newCsr(), { cause, requestId: 'revoked' }, place.enrol)
+      await expect(attempt).rejects.toMatchObject({ code: 'identity_revoked' })
+    }
+    await mark('active')
+  })
+
   test('a repeat gets no certificate that was revoked since', async () => {
     const { instance, issued } = await joined()
     const presented = presentedOf({ instance, issued })

@@ -344,6 +344,8 @@ test('a revoked CA signs no more, and nothing it signed is accepted', async () =
   const spki = content.revocations.find((one) => one.id === `ca-${old}`)?.value
   expect(spki?.slice(0, 32)).toBe(old)
   expect(content.issuers.map((one) => one.spkiSha256)).not.toContain(spki)
+  expect(await codeOf(plane.as(covina).call('meshState', { query: {} }))).toBe('client_certificate_refused')
+  await plane.as(next).call('meshState', { query: {} })
   expect(await codeOf(admin.call('caRevoke', { params: { ca_id: old }, body }))).toBe('already_revoked')
   expect(await codeOf(renewed(covina))).toBe('client_certificate_refused')
 })
