@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { type ApiClient, apiClient } from '@vcc/api'
 import { type MemorySigner, memorySigner } from '@vcc/keys'
 import { clientContext, jwsSigner, peerDispatcher, signEnvelope, unverifiedDispatcher } from '@vcc/mesh'
+import { freePorts } from '@vcc/testkit'
 import { buildCsr, type Certificate, decodeCertificate, ekuOid, encodePem } from '@vcc/x509'
 import { succeeded } from '../harness/control.ts'
 import { MATRIX_FILE, NODE, ROOT_FOLDER, VCC_CONTROL } from '../harness/paths.ts'
-import { freePorts } from '../harness/ports.ts'
 import { eventually, type Finished, type RunningProcess, run, start } from '../harness/process.ts'
 
 const roots = new Map<string, Certificate>()

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Mesh, startMesh } from '../harness/mesh.ts'
 import { ROOT_FOLDER } from '../harness/paths.ts'
@@ -29,12 +29,12 @@ const STEPS: readonly (readonly [string, (mesh: Mesh) => Promise<void>])[] = [
   ['6  What an operator sees', operatorView],
 ]
 
-const folder = join(ROOT_FOLDER, '.demo')
+/** A folder below it for each run: two at once are none of each other's business. */
+const FOLDER = join(ROOT_FOLDER, '.demo')
 const isKept = process.argv.includes('--keep')
 const keys = process.argv.includes('--hsm') ? 'softhsm' : 'software'
 
-async function demo(): Promise<void> {
-  await rm(folder, { recursive: true, force: true })
+async function demo(folder: string): Promise<void> {
   headline('VCC-PKI: one control plane, five agents, five plain Python services')
   if (keys === 'softhsm') say('keys of roots, CAs and signers of state: in a SoftHSM token of its own, through PKCS#11')
   const control = { rootKey: 'RSA-4096', keys } as const
@@ -56,15 +56,17 @@ async function demo(): Promise<void> {
       })
     }
   })
-  headline('Stopping.')
+  headline(`Stopping. Keys, database and logs stay in ${folder} until "make clean".`)
 }
 
+await mkdir(FOLDER, { recursive: true })
+const folder = await mkdtemp(`${FOLDER}/`)
 try {
-  await demo()
-  if (!isKept) await rm(folder, { recursive: true, force: true })
+  await demo(folder)
+  if (!isKept) await rm(folder, { recursive: true })
 } catch (error) {
   failed(error instanceof Error ? error.message : String(error))
   if (error instanceof Error && error.cause instanceof Error) failed(`because: ${error.cause.message}`)
-  say(`logs of all processes are in ${folder}`)
+  say(`logs of all processes are in ${folder} until "make clean"`)
   process.exitCode = 1
 }

@@ -1,14 +1,13 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { testSigner } from '@vcc/testkit'
+import { freePorts, testSigner } from '@vcc/testkit'
 import { buildCsr } from '@vcc/x509'
 import t from 'tap'
 import { Agent, request } from 'undici'
 import { succeeded } from '../harness/control.ts'
 import { startMesh } from '../harness/mesh.ts'
 import { NODE, VCC_AGENT } from '../harness/paths.ts'
-import { freePorts } from '../harness/ports.ts'
 import { eventually, run } from '../harness/process.ts'
 
 const AGENTS = 10

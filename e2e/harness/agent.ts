@@ -1,9 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { freePorts } from '@vcc/testkit'
 import type { ControlPlane } from './control.ts'
 import { succeeded } from './control.ts'
 import { NODE, VCC_AGENT } from './paths.ts'
-import { freePorts } from './ports.ts'
 import { eventually, type Finished, type RunningProcess, run, start } from './process.ts'
 
 export interface AgentOptions {

@@ -1,10 +1,9 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type SoftHsmToken, softHsmToken } from '@vcc/testkit'
+import { freePorts, type SoftHsmToken, softHsmToken } from '@vcc/testkit'
 import { KEYS_OF_RUN, ownKeys } from './keys.ts'
 import { BROKER_OF_RUN, type ExternalBroker, mosquitto } from './mosquitto.ts'
 import { NODE, VCC_CONTROL, VCC_PKI } from './paths.ts'
-import { freePorts } from './ports.ts'
 import { eventually, type Finished, type RunningProcess, run, start } from './process.ts'
 
 export interface Ports {

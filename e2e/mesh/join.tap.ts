@@ -1,11 +1,11 @@
 import { copyFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { freePorts } from '@vcc/testkit'
 import t from 'tap'
 import { joinAgent } from '../harness/agent.ts'
 import { succeeded } from '../harness/control.ts'
 import { startMesh } from '../harness/mesh.ts'
 import { NODE, VCC_AGENT } from '../harness/paths.ts'
-import { freePorts } from '../harness/ports.ts'
 import { eventually, run } from '../harness/process.ts'
 import { events } from '../harness/tables.ts'
 
