@@ -66,7 +66,7 @@ const requestOf = (flow: string, index: number): Promise<Request> => {
 async function certificatesOf(on: Installation, request: Request): Promise<readonly CertificateOnRecord[]> {
   const { certificates } = await onRecord(on)
   return certificates.filter((one) =>
-    request.key === undefined ? one.name.includes(request.name) : one.key === request.key,
+    request.key === undefined ? one.purpose === 'ca' && one.name.includes(request.name) : one.key === request.key,
   )
 }
 

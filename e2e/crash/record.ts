@@ -11,6 +11,7 @@ export interface CertificateOnRecord {
   readonly cause: string
   readonly key: string
   readonly name: string
+  readonly purpose: string
 }
 
 /** What the database says, read by its owner. */
@@ -40,7 +41,7 @@ export async function onRecord(on: Pick<Installation, 'folder'>): Promise<OnReco
     ) as unknown as OnRecord['intents'],
     certificates: database.rows(
       `select issuing_ca_id as ca, serial_number as serial, state, revocation_reason as reason, cause,
-        spki_sha256 as key, subject_dn as name from certificates`,
+        spki_sha256 as key, subject_dn as name, purpose from certificates`,
     ) as unknown as OnRecord['certificates'],
     audit,
   }
