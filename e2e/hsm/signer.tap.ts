@@ -29,7 +29,11 @@ t.teardown(async () => {
 })
 
 /** Of the signer process that serves now. */
-const signerPid = (): number => Number(events(control.process().output(), 'hsm_opened').at(-1)?.['pid'])
+function signerPid(): number {
+  const pid = Number(events(control.process().output(), 'hsm_opened').at(-1)?.['pid'])
+  if (!(pid > 1)) throw new Error('no signer process was started')
+  return pid
+}
 const metrics = async () => (await fetch(`http://127.0.0.1:${control.ports.metrics}/metrics`)).text()
 const readiness = async () =>
   (await (await fetch(`http://127.0.0.1:${control.ports.metrics}/ready`)).json()) as { reasons: string[] }

@@ -104,7 +104,9 @@ async function direct({ module, label, environment }: SoftHsmToken, pin: string)
 /** Milliseconds until a signature is there again. What is refused meanwhile is asked again. */
 async function replacement(signer: Signer, pidOf: () => number | undefined): Promise<number> {
   const began = performance.now()
-  process.kill(pidOf() ?? 0, 'SIGKILL')
+  const pid = pidOf()
+  if (pid === undefined) throw new Error('no signer process serves') // 0 would be our own group
+  process.kill(pid, 'SIGKILL')
   while (
     !(await signer.sign(Buffer.alloc(600)).then(
       () => true,
