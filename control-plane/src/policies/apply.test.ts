@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { change, query } from '../database/unit.ts'
 import { join } from '../enrolment/join.ts'
 import { deregisterInstance, registerService } from '../registry/services.ts'
+import { servicesOf } from '../registry/store.ts'
 import { MATRIX, newCsr, type TestInstallation, testInstallation } from '../testing/installation.ts'
 import { applyMatrix, propose, rollBack } from './apply.ts'
 import { readPolicyInForce } from './in-force.ts'
@@ -20,6 +21,7 @@ const yamlOf = (entries: Record<string, object>) =>
   JSON.stringify({ service_communication_policies: entries }, undefined, 1)
 
 const ARGUS = { allowed_outbound: ['covina'], required_auth: 'mtls_certificate' }
+const DATABASE = { kind: 'external', address: '127.0.0.1:5432', trust: { kind: 'plain' } } as const
 const COVINA = { allowed_outbound: [], required_auth: 'management_core_certificate' }
 
 async function joinedArgus() {
@@ -112,12 +114,26 @@ describe('live instances', () => {
   })
 })
 
+test('a service with more targets than its agents take is named, at apply and at what is registered later', async () => {
+  const most = Object.fromEntries(Array.from({ length: 256 }, (_, n) => [`n${n}_database`, COVINA]))
+  const callsThem = { ...ARGUS, allowed_outbound: ['*_database'] }
+  const tooMany = apply(yamlOf({ argus: callsThem, ...most, one_more_database: COVINA }))
+  await expect(tooMany).rejects.toMatchObject({ code: 'too_many_targets' })
+  await expect(tooMany).rejects.toThrow('svc/argus might call 257 services')
+
+  expect(await apply(yamlOf({ argus: callsThem, ...most }))).toMatchObject({ changed: true })
+  const oneMore = registerService({ service_name: 'a_database', ...DATABASE }, place.context, place.registry)
+  await expect(oneMore).rejects.toMatchObject({ code: 'too_many_targets' })
+  const services = await place.database.read(() => servicesOf(place.installation.homeOrganization))
+  expect(services.map((one) => one.service_name)).not.toContain('a-database')
+  await apply(MATRIX)
+})
+
 test('an external service that is registered later resolves what names it', async () => {
   await apply(yamlOf({ argus: { ...ARGUS, allowed_outbound: ['covina', '*_database'] } }))
   const target = 'spiffe://vcc.internal/org/brandenburg/svc/covina-database'
   const edges = async () => (await readPolicyInForce(place.installation, place.database))?.compiled.edges ?? []
   expect((await edges()).map((edge) => edge.target)).not.toContain(target)
-  const external = { kind: 'external', address: '127.0.0.1:5432', trust: { kind: 'plain' } } as const
-  await registerService({ service_name: 'covina_database', ...external }, place.context, place.registry)
+  await registerService({ service_name: 'covina_database', ...DATABASE }, place.context, place.registry)
   expect((await edges()).map((edge) => edge.target)).toContain(target)
 })

@@ -26,6 +26,7 @@ import {
 import { type ServiceRow, servicesOf } from '../registry/store.ts'
 import { readsStateFormat } from '../state/format.ts'
 import { compileFor, readPolicyInForce } from './in-force.ts'
+import { assertReach } from './reach.ts'
 import { insertPolicy, latestPolicy, type PolicyRow, policyVersion } from './store.ts'
 
 export interface PolicyDeps {
@@ -52,8 +53,8 @@ export interface Proposal {
 /**
  * What a matrix would change, judged completely before anything is written.
  *
- * @throws {DomainError} `policy_invalid` with every fault, `class_not_issuable`, `class_change_unsupported`,
- *   `format_not_supported`.
+ * @throws {DomainError} `policy_invalid` with every fault, `class_not_issuable`, `too_many_targets`,
+ *   `class_change_unsupported`, `format_not_supported`.
  */
 export async function propose(yaml: string, deps: PolicyDeps): Promise<Proposal> {
   const { installation } = deps
@@ -73,6 +74,7 @@ export async function propose(yaml: string, deps: PolicyDeps): Promise<Proposal>
   if (foreign.length > 0) throw invalid(foreign)
   const compiled = compileFor(parsed.matrix, (before?.version ?? 0) + 1, services, installation)
   assertIssuable(compiled, deps)
+  assertReach(compiled)
   assertFormatRead(instances)
   assertClassesHeld(compiled, services, certificates)
   const changes = diff(before?.compiled, compiled)

@@ -11,6 +11,7 @@ import {
   workloadId,
 } from '@vcc/policy'
 import type { ReadAccess } from '../database/access.ts'
+import type { Unit } from '../database/unit.ts'
 import { DomainError } from '../errors.ts'
 import type { Installation } from '../installation/installation.ts'
 import { type ServiceRow, servicesOf } from '../registry/store.ts'
@@ -47,15 +48,19 @@ export async function policyReader(installation: Installation, database: ReadAcc
 }
 
 /** Reads and compiles what is in force; after each change of the matrix, or of the services. */
-export async function readPolicyInForce(
+export function readPolicyInForce(
   installation: Installation,
   database: ReadAccess,
 ): Promise<PolicyInForce | undefined> {
+  return database.read(() => policyInForce(installation))
+}
+
+/** The same, as part of a unit that changes either. */
+export function* policyInForce(installation: Installation): Unit<PolicyInForce | undefined> {
   const organization = installation.homeOrganization
-  const { policy, services } = await database.read(function* () {
-    return { policy: yield* latestPolicy(organization), services: yield* servicesOf(organization) }
-  })
+  const policy = yield* latestPolicy(organization)
   if (policy === undefined) return undefined
+  const services = yield* servicesOf(organization)
   const parsed = parseMatrix(policy.yaml, { organization, known: services.map((one) => one.service_name) })
   if (!parsed.ok) throw new DomainError('policy_invalid', `policy ${policy.version} in the database no longer parses`)
   const compiled = compileFor(parsed.matrix, policy.version, services, installation)

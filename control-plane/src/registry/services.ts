@@ -9,6 +9,9 @@ import { isUniqueViolation } from '../database/errors.ts'
 import type { Unit } from '../database/unit.ts'
 import { epochSeconds } from '../epoch.ts'
 import { DomainError } from '../errors.ts'
+import type { Installation } from '../installation/installation.ts'
+import { policyInForce } from '../policies/in-force.ts'
+import { assertReach } from '../policies/reach.ts'
 import type { ExternalAddress } from '../state/content.ts'
 import { areNetworks, parseAddress } from './addresses.ts'
 import { retireInstance, retireInstancesOf } from './instances-store.ts'
@@ -17,6 +20,7 @@ import { insertService, markDeregistered, type ServiceRow, serviceById, serviceB
 export interface RegistryDeps {
   readonly database: UnitAccess
   readonly audit: AuditDeps
+  readonly installation: Installation
   /** What agents should know has changed. */
   readonly onChange: () => Promise<void>
   /** Their connections end at once. */
@@ -30,7 +34,7 @@ interface Context {
   readonly requestId: string
 }
 
-/** @throws {DomainError} `service_name_invalid`, `service_invalid`, `service_exists`. */
+/** @throws {DomainError} `service_name_invalid`, `service_invalid`, `service_exists`, `too_many_targets`. */
 export async function registerService(
   registration: ServiceRegistration,
   context: Context,
@@ -113,6 +117,9 @@ function* insertRegistered(
 ): Unit<ServiceRow> {
   yield* insertService(row)
   yield* auditRegistry(row.service_id, 'service', context, deps)
+  // A matrix that allows all allows this one, too.
+  const policy = yield* policyInForce(deps.installation)
+  if (policy !== undefined) assertReach(policy.compiled)
   return yield* findService(row.service_id, context.organization)
 }
 

@@ -46,6 +46,7 @@ export const PROBLEMS = {
   policy_changed_meanwhile: { status: 409, title: 'Another policy came into force meanwhile' },
   class_change_unsupported: { status: 409, title: 'The class of a service with live instances cannot change yet' },
   class_not_issuable: { status: 409, title: 'No issuing CA may grant this class' },
+  too_many_targets: { status: 409, title: 'A service would have more targets than an agent can be told of' },
   format_not_supported: { status: 409, title: 'An agent cannot express this policy' },
 
   certificate_unknown: { status: 404, title: 'No such certificate' },

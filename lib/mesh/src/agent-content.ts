@@ -15,6 +15,9 @@ import {
   WorkloadUri,
 } from './shapes.ts'
 
+/** As many as one agent is told of; whoever decides on a policy refuses one that says more. */
+export const MAX_UPSTREAMS = 256
+
 const Mode = Type.Union([Type.Literal('http'), Type.Literal('tcp')])
 
 /** How a target without an agent is recognised. `plain` is for loopback addresses only. */
@@ -50,7 +53,7 @@ export const AgentContent = Type.Object(
     service: WorkloadUri,
     mode: Mode,
     policy: Type.Unsafe<object>(Type.Object({})),
-    upstreams: Type.Array(Upstream, { maxItems: 256 }),
+    upstreams: Type.Array(Upstream, { maxItems: MAX_UPSTREAMS }),
     certificateIssuedAfter: Type.Union([Instant, Type.Null()]),
     classOids: Type.Record(ClassName, Oid, { maxProperties: 256, additionalProperties: false }),
     broker: Type.Array(Type.String({ pattern: '^[!-~]{1,300}$' }), { maxItems: 16 }),

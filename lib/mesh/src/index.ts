@@ -6,7 +6,13 @@ export {
   acceptFleet,
   acceptRefresh,
 } from './accept.ts'
-export { type AgentContent, type ExternalTls, parseAgentContent, type Upstream } from './agent-content.ts'
+export {
+  type AgentContent,
+  type ExternalTls,
+  MAX_UPSTREAMS,
+  parseAgentContent,
+  type Upstream,
+} from './agent-content.ts'
 export {
   type AckBody,
   type RenewBody,
