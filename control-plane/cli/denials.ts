@@ -10,7 +10,8 @@ import {
   withFormat,
 } from '@vcc/runtime'
 import { connection } from './connection.ts'
-import { type EnforcementFlags, enforcementText, judge, waitSeconds, withEnforcement } from './enforcement.ts'
+import { type EnforcementFlags, enforcementText, judge, withEnforcement } from './enforcement.ts'
+import { waitSeconds } from './wait.ts'
 import { localTime, yesNo } from './words.ts'
 
 interface DenyFlags extends EnforcementFlags {
@@ -47,21 +48,18 @@ It stands until it is released: vcc-pki denials release ID`,
 }
 
 async function deny(kind: string, value: string, flags: DenyFlags): Promise<void> {
-  const target = targetOf(kind, value)
+  const body = { target: targetOf(kind, value), note: flags.note, wait_seconds: waitSeconds(flags) }
   await confirm({ question: `Shut out the ${kind} ${value} from the whole mesh?`, yes: flags.yes === true })
   await using api = await connection()
   using _ = showProgress('waiting for the agents')
-  report(
-    await api.call('denialCreate', { body: { target, note: flags.note, wait_seconds: waitSeconds(flags) } }),
-    flags,
-  )
+  report(await api.call('denialCreate', { body }), flags)
 }
 
 async function release(id: string, flags: Omit<DenyFlags, 'note'>): Promise<void> {
+  const body = { wait_seconds: waitSeconds(flags) }
   await confirm({ question: `Release the denial ${id}?`, yes: flags.yes === true })
   await using api = await connection()
   using _ = showProgress('waiting for the agents')
-  const body = { wait_seconds: waitSeconds(flags) }
   report(await api.call('denialRelease', { params: { denial_id: id }, body }), flags)
 }
 

@@ -1,23 +1,17 @@
 import type { Enforcement } from '@vcc/api'
-import { type Command, EXIT, parseDuration, setExitCode, withFormat } from '@vcc/runtime'
+import { type Command, EXIT, setExitCode, withFormat } from '@vcc/runtime'
+import { type WaitFlags, withWait } from './wait.ts'
 import { localTime } from './words.ts'
 
-export interface EnforcementFlags {
-  readonly wait: string
+export interface EnforcementFlags extends WaitFlags {
   readonly acceptUnreached?: boolean
 }
 
 /** Options of everything that has to reach every agent. */
 export function withEnforcement(command: Command): Command {
-  return withFormat(command)
-    .option('-y, --yes', 'do not ask')
-    .option('--wait <duration>', 'how long to wait for the agents, at most 60s', '15s')
+  return withWait(withFormat(command).option('-y, --yes', 'do not ask'), '15s')
     .option('--accept-unreached', 'exit 0 although some agents have not acknowledged')
     .addHelpText('after', '\nExit 0 when it is enforced on every agent, 8 when some were not reached yet.')
-}
-
-export function waitSeconds({ wait }: EnforcementFlags): number {
-  return Math.min(60, Math.round(parseDuration(wait).ms / 1000))
 }
 
 /** Exit 0 means that it is so everywhere. */

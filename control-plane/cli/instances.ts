@@ -6,19 +6,18 @@ import {
   EXIT,
   type Format,
   formatTable,
-  parseDuration,
   printResult,
   setExitCode,
   showProgress,
   withFormat,
 } from '@vcc/runtime'
 import { connection } from './connection.ts'
+import { type WaitFlags, waitSeconds, withWait } from './wait.ts'
 import { facts, localTime, yesNo } from './words.ts'
 
-interface RotateFlags {
+interface RotateFlags extends WaitFlags {
   readonly all?: boolean
   readonly service?: string
-  readonly wait: string
   readonly format: Format
 }
 
@@ -34,11 +33,11 @@ export function addInstances(root: Command): void {
       printResult(format, 'Instance', await api.call('instanceShow', { params: { instance_id: id } }), instanceFacts)
     },
   )
-  withFormat(instances.command('rotate').description('Have agents renew their certificates now. Connections stay.'))
-    .option('--all', 'every instance')
-    .option('--service <name>', 'the instances of one service')
-    .option('--wait <duration>', 'how long to wait for them', '30s')
-    .action(rotate)
+  const rotation = instances
+    .command('rotate')
+    .description('Have agents renew their certificates now. Connections stay.')
+  withFormat(rotation).option('--all', 'every instance').option('--service <name>', 'the instances of one service')
+  withWait(rotation, '30s').action(rotate)
   withFormat(instances.command('deregister <id>').description('It gets neither certificates nor state any more.'))
     .option('-y, --yes', 'do not ask')
     .action(async (id: string, flags: { yes?: boolean; format: Format }) => {
@@ -73,9 +72,8 @@ async function rotate(flags: RotateFlags): Promise<void> {
   if ((flags.all === true) === (flags.service !== undefined)) {
     throw new CliError('usage', 'option_missing', 'say --all or --service NAME')
   }
-  const waitSeconds = Math.min(60, Math.round(parseDuration(flags.wait).ms / 1000))
   const body = {
-    wait_seconds: waitSeconds,
+    wait_seconds: waitSeconds(flags),
     ...(flags.service === undefined ? { all: true } : { service: flags.service }),
   }
   await using api = await connection()

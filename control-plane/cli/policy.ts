@@ -6,7 +6,6 @@ import {
   EXIT,
   type Format,
   formatTable,
-  parseDuration,
   printResult,
   readFileBounded,
   setExitCode,
@@ -15,11 +14,11 @@ import {
   writeErr,
 } from '@vcc/runtime'
 import { connection } from './connection.ts'
+import { type WaitFlags, waitSeconds, withWait } from './wait.ts'
 import { localTime } from './words.ts'
 
-interface ApplyFlags {
+interface ApplyFlags extends WaitFlags {
   readonly yes?: boolean
-  readonly wait: string
   readonly acceptPending?: boolean
   readonly format: Format
 }
@@ -35,7 +34,7 @@ export function addPolicy(root: Command): void {
       if (flags.exitCode === true && changes(diff)) setExitCode(EXIT.no)
       printResult(flags.format, 'PolicyDiff', diff, diffText)
     })
-  withWait(policy.command('apply <file>').description('Put a matrix in force; the diff is shown first.'))
+  withAgents(policy.command('apply <file>').description('Put a matrix in force; the diff is shown first.'))
     .addHelpText(
       'after',
       `
@@ -45,7 +44,7 @@ Example:
 Exit 0 when every agent has it in force, 8 when some have not acknowledged yet.`,
     )
     .action(apply)
-  withWait(policy.command('rollback').description('Bring back the version before, or --to another.'))
+  withAgents(policy.command('rollback').description('Bring back the version before, or --to another.'))
     .option('--to <version>', 'version to bring back', Number)
     .action(rollback)
   withFormat(policy.command('list').description('Versions.')).action(async ({ format }: { format: Format }) => {
@@ -68,21 +67,22 @@ Exit 0 when every agent has it in force, 8 when some have not acknowledged yet.`
   ).action(show)
 }
 
-function withWait(command: Command): Command {
-  return withFormat(command)
-    .option('-y, --yes', 'do not ask')
-    .option('--wait <duration>', 'how long to wait for the agents', '15s')
-    .option('--accept-pending', 'exit 0 although some agents have not acknowledged')
+function withAgents(command: Command): Command {
+  return withWait(withFormat(command).option('-y, --yes', 'do not ask'), '15s').option(
+    '--accept-pending',
+    'exit 0 although some agents have not acknowledged',
+  )
 }
 
 async function apply(file: string, flags: ApplyFlags): Promise<void> {
+  const wait = waitSeconds(flags)
   await using api = await connection()
   const applied = await inFile(file, async (matrix) => {
     const diff = await api.call('policyDiff', { body: { matrix } })
     writeErr(`${diffText(diff)}\n`)
     if (changes(diff)) await confirm({ question: 'Put this in force?', yes: flags.yes === true })
     using _ = showProgress('waiting for the agents')
-    const body = { matrix, expected_version: diff.from_version, wait_seconds: waitSeconds(flags) }
+    const body = { matrix, expected_version: diff.from_version, wait_seconds: wait }
     return await api.call('policyApply', { body })
   })
   report(applied, flags)
@@ -92,21 +92,23 @@ async function rollback(flags: ApplyFlags & { readonly to?: number }): Promise<v
   if (flags.to !== undefined && !(Number.isInteger(flags.to) && flags.to > 0)) {
     throw new CliError('usage', 'option_invalid', '--to takes the number of a version', { hint: 'vcc-pki policy list' })
   }
+  const wait = waitSeconds(flags)
   await using api = await connection()
-  await showRollback(api, flags.to)
-  await confirm({ question: 'Roll the policy back?', yes: flags.yes === true })
-  using _ = showProgress('waiting for the agents')
-  const body = { wait_seconds: waitSeconds(flags), ...(flags.to === undefined ? {} : { to_version: flags.to }) }
-  report(await api.call('policyRollback', { body }), flags)
-}
-
-/** The same diff as before an apply, where the version that comes back is known. */
-async function showRollback(api: Pick<ApiClient, 'call'>, to: number | undefined): Promise<void> {
-  const { active_version: active } = await api.call('policyList', {})
-  const version = to ?? (active ?? 1) - 1
-  if (version < 1) return
+  const version = flags.to ?? (await versionBefore(api))
   const { matrix } = await api.call('policyShow', { params: { version } })
   if (matrix !== undefined) writeErr(`${diffText(await api.call('policyDiff', { body: { matrix } }))}\n`)
+  await confirm({ question: `Bring back version ${version}?`, yes: flags.yes === true })
+  using _ = showProgress('waiting for the agents')
+  report(await api.call('policyRollback', { body: { to_version: version, wait_seconds: wait } }), flags)
+}
+
+/** Before the one in force; where that is itself a roll-back, before the one it brought back. */
+async function versionBefore(api: Pick<ApiClient, 'call'>): Promise<number> {
+  const { items } = await api.call('policyList', {})
+  const inForce = items.find((one) => one.active)
+  const version = (inForce?.rolled_back_to ?? inForce?.version ?? 0) - 1
+  if (version > 0) return version
+  throw new CliError('notFound', 'policy_unknown', 'there is no earlier version', { hint: 'vcc-pki policy list' })
 }
 
 async function show(version: string | undefined, { format }: { format: Format }): Promise<void> {
@@ -143,10 +145,6 @@ function diffText(diff: PolicyDiff): string {
 
 function changes(diff: PolicyDiff): boolean {
   return diff.from_version === null || diff.lines.join() !== 'no change'
-}
-
-function waitSeconds({ wait }: { wait: string }): number {
-  return Math.min(60, Math.round(parseDuration(wait).ms / 1000))
 }
 
 /** Faults of a matrix carry line and column; with the file's name before them editors jump there. */

@@ -12,7 +12,8 @@ import {
   writeErr,
 } from '@vcc/runtime'
 import { connection } from './connection.ts'
-import { type EnforcementFlags, enforcementText, judge, waitSeconds, withEnforcement } from './enforcement.ts'
+import { type EnforcementFlags, enforcementText, judge, withEnforcement } from './enforcement.ts'
+import { waitSeconds } from './wait.ts'
 import { localTime } from './words.ts'
 
 interface RevokeFlags extends EnforcementFlags {

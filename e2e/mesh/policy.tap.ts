@@ -81,6 +81,13 @@ await t.test('a roll-back with one command brings the edges back', async (t) => 
   }
   t.equal(list.active_version, 3)
   t.equal(list.items[0]?.rolled_back_to, 1)
+
+  const again = await pki('policy', 'rollback', '--yes')
+  t.match(again.stderr, /there is no earlier version/, 'the next one goes on from the version that came back')
+  t.notMatch(again.stderr, /argus → covina/, 'and shows no change that it would not make')
+  const tooLong = await pki('policy', 'rollback', '--yes', '--wait', '2m')
+  t.equal(tooLong.code, 2)
+  t.match(tooLong.stderr, /--wait takes at most 60s, not "2m".*\[option_invalid\]/s)
 })
 
 await t.test('an invalid matrix changes nothing and names every fault with its place', async (t) => {
