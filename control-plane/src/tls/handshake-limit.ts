@@ -30,9 +30,12 @@ export function limitHandshakes(server: Server, limits: HandshakeLimits = LIMITS
     }
     pendingOf.set(network, pending + 1)
     const key = `${remoteAddress} ${remotePort}`
+    let isSettled = false
     const settle = () => {
-      if (settlers.get(key) !== settle) return
-      settlers.delete(key)
+      if (isSettled) return
+      isSettled = true
+      // A client may use its port again before the end of the connection before is told.
+      if (settlers.get(key) === settle) settlers.delete(key)
       const left = (pendingOf.get(network) ?? 1) - 1
       if (left === 0) pendingOf.delete(network)
       else pendingOf.set(network, left)
