@@ -1,9 +1,8 @@
 import { isIP } from 'node:net'
 
 /** Where something listens or is reached. */
-export type SocketAddress =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string }
+export type SocketAddress = TcpAddress | { readonly kind: 'unix'; readonly path: string }
+export type TcpAddress = { readonly kind: 'tcp'; readonly host: string; readonly port: number }
 
 /**
  * Reads `127.0.0.1:8000`, `[::1]:8000`, `name.example:8000` or `unix:/run/vcc/argus.sock`.
@@ -35,6 +34,11 @@ export function isLoopback(host: string): boolean {
 /** Whether nobody outside this host can reach it. Names other than `localhost` are not looked up. */
 export function isLocal(address: SocketAddress): boolean {
   return address.kind === 'unix' || isLoopback(address.host)
+}
+
+/** Where one listens, and where nobody can be dialled. */
+export function isEveryAddress(host: string): boolean {
+  return host === '0.0.0.0' || /^[0:]+$/.test(host)
 }
 
 const HOST_PORT = /^(?:\[([0-9a-fA-F:.]{2,45})\]|([A-Za-z0-9.-]{1,253})):(\d{1,5})$/

@@ -123,6 +123,11 @@ const refused: readonly { name: string; yaml: string; fields: readonly string[] 
     fields: ['outbound.a-b'],
   },
   {
+    name: 'a service that is the control plane',
+    yaml: yaml({}, 'outbound: { control: "127.0.0.1:15001", land/broker: "127.0.0.1:15002" }\n'),
+    fields: ['outbound.control', 'outbound.land/broker'],
+  },
+  {
     name: 'a service name in capitals',
     yaml: yaml({}, 'outbound: { Covina: "127.0.0.1:15001" }\n'),
     fields: ['outbound.Covina'],

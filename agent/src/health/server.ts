@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { TcpAddress } from '../address.ts'
 import { formatSocketAddress } from '../address.ts'
-import type { TcpAddress } from '../config.ts'
 import { ListenError } from '../proxy/endpoint.ts'
 import type { Reason } from './readiness.ts'
 
