@@ -32,6 +32,11 @@ export function failed(text: string): void {
   out(`${clock()}  ${styleText('red', '✗ NOT SEEN')}  ${text}`)
 }
 
+/** Commands to copy: nothing stands before them. */
+export function suggest(commands: readonly string[]): void {
+  for (const command of commands) out(command)
+}
+
 /** A check of the demo: what was expected, and what was there instead. */
 export function expect(isSo: boolean, what: string, instead?: unknown): asserts isSo {
   if (isSo) return
