@@ -17,7 +17,7 @@ export interface Template {
 
 export type TemplateId = 'vcc-service' | 'vcc-admin'
 
-/** The templates that come with the product. Their fields are the sources' names; see docs/reference/templates.md. */
+/** The templates that come with the product. Their fields are the sources' names. */
 export function builtinTemplates(): Readonly<Record<TemplateId, Template>> {
   return { 'vcc-service': builtin('vcc-service'), 'vcc-admin': builtin('vcc-admin') }
 }
